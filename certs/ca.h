@@ -1,0 +1,51 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Making a product root and a line CA (for `station ca init` and `station ca prove`), and looking at certificates. */
+#ifndef CERTS_CA_H
+#define CERTS_CA_H
+
+#include "station/base/bytes.h"
+#include "station/base/sha256.h"
+
+struct ca_init {
+	const char *dir;	/* made with mode 0700 if absent; files that exist are never overwritten: E_CA_FILE */
+	const char *name;	/* of the product, in the subjects: "NAME Root CA", "NAME Line CA" */
+	const char *log_origin;	/* name of the log key */
+	const char *passphrase;	/* a secret's reference, for all keys */
+	uint32_t line_days;	/* life of the line CA, and the root's is longer */
+};
+
+/* Makes DIR/root.{key,pem}, DIR/line.{key,pem}, DIR/chain.pem (line, root), DIR/log.{key,vkey}. P-256, root pathlen 1 (the line CA beneath it), line CA pathlen 0;
+ * keys are encrypted PKCS#8, mode 0600. E_CA_FILE, E_SECRET. */
+WARN_UNUSED bool ca_init(const struct ca_init *init, struct err *e);
+
+/* What one looks up in a certificate. */
+struct cert_facts {
+	uint8_t sha256[SHA256_SIZE];	/* of the DER */
+	uint8_t sha1[20];
+	char common_name[65];
+	char subject[256];
+	bool self_signed, is_ca;
+	int64_t not_before_ms, not_after_ms;
+};
+
+/* Reads the facts of a DER certificate. E_CA_FILE. */
+WARN_UNUSED bool cert_look(const void *der, size_t len, struct cert_facts *ret, struct err *e);
+
+/* Reads every certificate of a PEM file as DER; at most `room`, E_CA_FILE. Each ret[i] is the caller's to bytes_fini. */
+WARN_UNUSED bool cert_read_pem_file(const char *path, struct bytes *ret, size_t room, size_t *ret_count, struct err *e);
+WARN_UNUSED bool cert_to_pem(const void *der, size_t len, struct bytes *ret, struct err *e);
+
+/* True and *ret set if the file holds a private key (encrypted or not) whose public part is that of the certificate, or which is encrypted under the
+ * passphrase given, or unreadable only for its passphrase while it lies beside the certificate: used by preflight's claim that no root key is readable here.
+ * With passphrase NULL an encrypted key counts as "a private key is here". */
+WARN_UNUSED bool cert_key_is_readable(const char *path, bool *ret, struct err *e);
+
+/* A proof of possession for DPS: a certificate with CN = code signed by the key of the CA (chain_path's first), PEM. E_CA_FILE, E_SECRET. */
+WARN_UNUSED bool ca_prove(const char *ca_cert_path, const char *key_path, const char *passphrase, const char *code,
+			  struct bytes *ret_pem, struct err *e);
+
+/* Checks a leaf against the chain as a TLS server would (X509_verify_cert, purpose sslclient). E_SIGN. */
+WARN_UNUSED bool cert_chain_holds(const void *leaf, size_t leaf_len, const struct bytes *chain, size_t chain_count,
+				  const void *root, size_t root_len, struct err *e);
+
+#endif

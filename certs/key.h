@@ -1,0 +1,32 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* A public key as numbers, of fixed size: what the judged bytes of a device become, and all that the signer is told of a key. */
+#ifndef CERTS_KEY_H
+#define CERTS_KEY_H
+
+#include "station/base/bytes.h"
+#include "station/base/sha256.h"
+
+enum key_kind { KEY_NONE, KEY_P256, KEY_RSA };
+
+struct key_public {
+	uint32_t kind;		/* enum key_kind */
+	uint8_t x[32], y[32];	/* P-256: affine coordinates, big-endian */
+	uint32_t rsa_bits;	/* RSA: 2048 to 4096 */
+	uint32_t rsa_exponent;	/* never 0 here */
+	uint8_t rsa_modulus[512];	/* big-endian, the first rsa_bits / 8 bytes */
+};
+
+/* An ECDSA P-256 signature as two numbers, big-endian. */
+struct key_signature {
+	uint8_t r[32], s[32];
+};
+
+/* Appends the DER SubjectPublicKeyInfo (RFC 5280, 4.1; named curve and uncompressed point, RFC 5480). E_KEY_WEAK if the numbers are
+ * no key: point not on the curve, modulus of other size, even, exponent under 65537 or even. */
+WARN_UNUSED bool key_spki(const struct key_public *key, struct bytes *ret, struct err *e);
+WARN_UNUSED bool key_spki_sha256(const struct key_public *key, uint8_t ret[static SHA256_SIZE], struct err *e);
+
+/* True if the signature over this SHA-256 digest is by this P-256 key. */
+bool key_signed(const struct key_public *key, const uint8_t digest[static SHA256_SIZE], const struct key_signature *sig);
+
+#endif

@@ -1,0 +1,90 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The judge. It takes the evidence of one device, makes the challenges, and says what is proved, in small typed results.
+ *
+ * Claims, in order: the endorsement key is of a known TCG template and matches its certificate; the certificate chains to an
+ * accepted maker's root (TCG EK Credential Profile); the TPM behind this slot holds that endorsement key (TPM2_ActivateCredential,
+ * TPM 2.0 Part 1, section 24); the leaf key lives in that TPM (TPM2_Certify by the attestation key so bound, Part 2, 10.12.8);
+ * what was read back is what was installed, and the key beside it signs.
+ *
+ * `struct verifier` is the pure judge, used in-process by tests. In the line it runs in a child of its own per job
+ * (verifier_child), where it holds the nonce and the secret and has no USB, files, network or key; the line asks through
+ * verifier_client_*, which mirror the functions one to one. */
+#ifndef CERTS_VERIFIER_H
+#define CERTS_VERIFIER_H
+
+#include "certs/evidence.h"
+#include "certs/key.h"
+
+/* What the profile accepts. Lent for the verifier's life; DER of each root and intermediate, loaded before the lock-down. */
+struct verifier_policy {
+	const struct bytes *roots;	/* each one DER certificate */
+	size_t root_count;
+	const struct bytes *intermediates;
+	size_t intermediate_count;
+	bool need_ek_cert;	/* false: order and profile say in writing that a chain is not needed */
+};
+
+/* Who the TPM is. Fixed size. */
+struct ek_verdict {
+	uint8_t ek_sha256[SHA256_SIZE];	/* of the marshalled TPM2B_PUBLIC with its size prefix: the registration id's input */
+	uint8_t spki_sha256[SHA256_SIZE];	/* of the key as key: the clone guard compares this */
+	uint8_t cert_sha256[SHA256_SIZE];	/* of the EK certificate's DER; zeros without one */
+	char template_name[16];	/* "L-1" (RSA-2048) or "L-2" (P-256) */
+	char manufacturer[16];	/* TCG vendor id of the certificate's SAN, such as "id:00001014"; "" without certificate */
+	char model[64], version[32];
+	struct key_public key;
+};
+
+/* What is proved of the leaf key. Fixed size. */
+struct attest_verdict {
+	struct key_public leaf;
+	uint8_t spki_sha256[SHA256_SIZE];	/* of the leaf key */
+	uint8_t evidence_sha256[SHA256_SIZE];	/* over attestation and signature, for the ledger */
+	uint8_t nonce_sha256[SHA256_SIZE];
+};
+
+struct verifier;
+
+/* E_NOMEM. The policy must outlive it. */
+WARN_UNUSED bool verifier_new(const struct verifier_policy *policy, struct verifier **ret, struct err *e);
+void verifier_free(struct verifier *v);
+
+/* An evidence_sink; ctx is the verifier. E_VERIFIER for an unknown kind or size. Parses nothing yet. */
+bool verifier_take(void *ctx, enum evidence_kind kind, const void *data, size_t len, struct err *e);
+
+/* Judges EK_PUBLIC and EK_CERT. E_EK_TEMPLATE, E_EK_CERT_MISSING, E_EK_CERT_BAD, E_EK_MISMATCH, E_EK_CHAIN, E_KEY_WEAK. */
+WARN_UNUSED bool verifier_judge_ek(struct verifier *v, struct ek_verdict *ret, struct err *e);
+
+/* Makes a fresh challenge; the earlier one of any kind is void. CHALLENGE_AK needs EK and AK evidence, CHALLENGE_LEAF EK and
+ * leaf evidence, after verifier_judge_ek; CHALLENGE_KEY needs a judged leaf key. E_CERTIFY when the AK or leaf is not of its template
+ * (AK: restricted, sign, fixedTPM, fixedParent, sensitiveDataOrigin; leaf: docs/tpm-bridge.md section 4). */
+WARN_UNUSED bool verifier_challenge(struct verifier *v, enum challenge_about about, struct challenge *ret, struct err *e);
+
+/* Judges SECRET and, for CHALLENGE_AK, ATTEST with ATTEST_SIG against the outstanding challenge, which is used up whatever the
+ * outcome. E_CHALLENGE, E_CERTIFY, E_KEY_WEAK. */
+WARN_UNUSED bool verifier_judge_attestation(struct verifier *v, struct attest_verdict *ret, struct err *e);
+
+/* Judges BUNDLE (its SHA-256 must be the expected one: E_READ_BACK) and SIGNATURE against the outstanding CHALLENGE_KEY (E_KEY_SILENT).
+ * A unit whose factory mode is closed cannot sign any more: with `closed`, the signature is not asked for. */
+WARN_UNUSED bool verifier_judge_install(struct verifier *v, const uint8_t bundle_sha256[static SHA256_SIZE], bool closed,
+					struct err *e);
+
+/* ---- the child ---- */
+
+/* Never returns: serves one job. `line` is the socket to the line, `driver` the socket to the driver child (struct evidence messages in,
+ * struct challenge out). Locks itself in first. Ends when the line's end closes. */
+_Noreturn void verifier_child(int line, int driver, const struct verifier_policy *policy);
+
+/* The same questions, asked of the child over `fd`. verifier_client_challenge sends the challenge to the driver child, not to the line. */
+WARN_UNUSED bool verifier_client_judge_ek(int fd, int64_t deadline_ms, struct ek_verdict *ret, struct err *e);
+WARN_UNUSED bool verifier_client_challenge(int fd, int64_t deadline_ms, enum challenge_about about, struct err *e);
+WARN_UNUSED bool verifier_client_judge_attestation(int fd, int64_t deadline_ms, struct attest_verdict *ret, struct err *e);
+WARN_UNUSED bool verifier_client_judge_install(int fd, int64_t deadline_ms, const uint8_t bundle_sha256[static SHA256_SIZE],
+					       bool closed, struct err *e);
+
+/* Messages between driver child and verifier child on their own socket: type = this base + evidence_kind, payload the bytes; and
+ * EVIDENCE_CHALLENGE with struct challenge in the other direction. */
+#define EVIDENCE_WIRE_BASE 0x100u
+#define EVIDENCE_CHALLENGE 0x200u
+
+#endif
