@@ -21,8 +21,12 @@ struct key_signature {
 	uint8_t r[32], s[32];
 };
 
-/* Appends the DER SubjectPublicKeyInfo (RFC 5280, 4.1; named curve and uncompressed point, RFC 5480). E_KEY_WEAK if the numbers are
- * no key: point not on the curve, modulus of other size, even, exponent under 65537 or even. */
+/* True if the numbers are a key: point on the curve; modulus of 2048 to 4096 bits and odd, exponent odd and at least 65537.
+ * E_KEY_WEAK otherwise. */
+WARN_UNUSED bool key_is_sound(const struct key_public *key, struct err *e);
+
+/* Appends the DER SubjectPublicKeyInfo (RFC 5280, 4.1; named curve and uncompressed point, RFC 5480). E_KEY_WEAK if the numbers
+ * are no sound key. */
 WARN_UNUSED bool key_spki(const struct key_public *key, struct bytes *ret, struct err *e);
 WARN_UNUSED bool key_spki_sha256(const struct key_public *key, uint8_t ret[static SHA256_SIZE], struct err *e);
 

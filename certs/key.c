@@ -1,0 +1,127 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "certs/key.h"
+#include "certs/der.h"
+#include "certs/ossl.h"
+
+#include <string.h>
+
+#define SPKI_MAX 1024
+
+static const uint8_t algorithm_p256[] = {	/* SEQUENCE { id-ecPublicKey, prime256v1 } (RFC 5480, 2.1.1) */
+	0x30, 0x13, 0x06, 0x07, 0x2a, 0x86, 0x48, 0xce, 0x3d, 0x02, 0x01, 0x06, 0x08, 0x2a, 0x86, 0x48, 0xce, 0x3d, 0x03, 0x01, 0x07,
+};
+static const uint8_t algorithm_rsa[] = {	/* SEQUENCE { rsaEncryption, NULL } (RFC 3279, 2.3.1) */
+	0x30, 0x0d, 0x06, 0x09, 0x2a, 0x86, 0x48, 0x86, 0xf7, 0x0d, 0x01, 0x01, 0x01, 0x05, 0x00,
+};
+
+static void point_of(const struct key_public *key, uint8_t point[static 65])
+{
+	point[0] = POINT_CONVERSION_UNCOMPRESSED;
+	memcpy(point + 1, key->x, 32);
+	memcpy(point + 33, key->y, 32);
+}
+
+static bool point_is_on_curve(const struct key_public *key, struct err *e)
+{
+	uint8_t point[65];
+	AUTO(ec_group) EC_GROUP *group = EC_GROUP_new_by_curve_name(NID_X9_62_prime256v1);
+	AUTO(ec_point) EC_POINT *p = group ? EC_POINT_new(group) : NULL;
+	if (!p)
+		return ossl_err(e, E_NOMEM, "curve P-256");
+	point_of(key, point);
+	if (!EC_POINT_oct2point(group, p, point, sizeof(point), NULL))
+		return ossl_err(e, E_KEY_WEAK, "the point is not on the curve P-256");
+	return true;
+}
+
+static bool modulus_is_sound(const struct key_public *key, struct err *e)
+{
+	size_t len = key->rsa_bits / 8;
+	if (key->rsa_bits < 2048 || key->rsa_bits > 4096 || key->rsa_bits % 8 || !(key->rsa_modulus[0] & 0x80))
+		return err_set(e, E_KEY_WEAK, "an RSA modulus that does not fill 2048 to 4096 bits");
+	if (!(key->rsa_modulus[len - 1] & 1))
+		return err_set(e, E_KEY_WEAK, "an even RSA modulus");
+	if (key->rsa_exponent < 65537 || !(key->rsa_exponent & 1))
+		return err_set(e, E_KEY_WEAK, "RSA exponent %u", key->rsa_exponent);
+	return true;
+}
+
+bool key_is_sound(const struct key_public *key, struct err *e)
+{
+	switch (key->kind) {
+	case KEY_P256:
+		return point_is_on_curve(key, e);
+	case KEY_RSA:
+		return modulus_is_sound(key, e);
+	default:
+		return err_set(e, E_KEY_WEAK, "a key of kind %u", key->kind);
+	}
+}
+
+static void put_p256(struct der *d, const struct key_public *key)
+{
+	uint8_t point[65];
+	point_of(key, point);
+	der_raw(d, algorithm_p256, sizeof(algorithm_p256));
+	size_t bits = der_open_bits(d);
+	der_raw(d, point, sizeof(point));
+	der_close(d, bits);
+}
+
+static void put_rsa(struct der *d, const struct key_public *key)
+{
+	const uint8_t exponent[4] = {(uint8_t)(key->rsa_exponent >> 24), (uint8_t)(key->rsa_exponent >> 16),
+				     (uint8_t)(key->rsa_exponent >> 8), (uint8_t)key->rsa_exponent};
+	der_raw(d, algorithm_rsa, sizeof(algorithm_rsa));
+	size_t bits = der_open_bits(d);
+	size_t numbers = der_open(d, DER_SEQUENCE);
+	der_unsigned(d, key->rsa_modulus, key->rsa_bits / 8);
+	der_unsigned(d, exponent, sizeof(exponent));
+	der_close(d, numbers);
+	der_close(d, bits);
+}
+
+bool key_spki(const struct key_public *key, struct bytes *ret, struct err *e)
+{
+	uint8_t room[SPKI_MAX];
+	struct der d = DER_IN(room);
+	if (!key_is_sound(key, e))
+		return false;
+	size_t whole = der_open(&d, DER_SEQUENCE);
+	if (key->kind == KEY_RSA)
+		put_rsa(&d, key);
+	else
+		put_p256(&d, key);
+	der_close(&d, whole);
+	if (!der_whole(&d))
+		return err_set(e, E_KEY_WEAK, "a key of more than %d bytes", SPKI_MAX);
+	return bytes_add(ret, d.data, d.len, e);
+}
+
+bool key_spki_sha256(const struct key_public *key, uint8_t ret[static SHA256_SIZE], struct err *e)
+{
+	AUTO(bytes) struct bytes spki = {0};
+	if (!key_spki(key, &spki, e))
+		return false;
+	sha256_of(spki.data, spki.len, ret);
+	return true;
+}
+
+bool key_signed(const struct key_public *key, const uint8_t digest[static SHA256_SIZE], const struct key_signature *sig)
+{
+	uint8_t room[80];
+	struct der d = DER_IN(room);
+	struct err ignored = {0};
+	AUTO(pkey) EVP_PKEY *pkey = NULL;
+	if (key->kind != KEY_P256 || !ossl_pkey(key, &pkey, &ignored))
+		return false;
+	size_t whole = der_open(&d, DER_SEQUENCE);
+	der_unsigned(&d, sig->r, sizeof(sig->r));
+	der_unsigned(&d, sig->s, sizeof(sig->s));
+	der_close(&d, whole);
+	AUTO(pkey_ctx) EVP_PKEY_CTX *ctx = EVP_PKEY_CTX_new_from_pkey(NULL, pkey, NULL);
+	bool held = ctx && EVP_PKEY_verify_init(ctx) > 0 && EVP_PKEY_verify(ctx, d.data, d.len, digest, SHA256_SIZE) == 1;
+	if (!held)
+		ossl_err(&ignored, E_SIGN, "verifying");	/* leaves libcrypto's queue empty */
+	return held;
+}
