@@ -1,0 +1,72 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "station/config_table.h"
+
+const char *const config_section_names[SECTION_KINDS] = {
+	[SECTION_STATION] = "station",
+	[SECTION_CA] = "ca",
+	[SECTION_DPS] = "dps",
+	[SECTION_PROFILE] = "profile",
+	[SECTION_SLOT] = "slot",
+};
+
+static const char *const no_yes[] = {"no", "yes", NULL};
+static const char *const roles[] = {[ROLE_LINE] = "line", [ROLE_ENGINEER] = "engineer", NULL};
+static const char *const ids[] = {
+	[ID_EK_SHA256] = "ek-sha256", [ID_SPKI_SHA256] = "spki-sha256", [ID_TEMPLATE] = "template", NULL};
+static const char *const others[] = {[OTHER_REFUSE] = "refuse", [OTHER_REPLACE] = "replace", NULL};
+static const char *const optional_required[] = {"optional", "required", NULL};
+
+#define AT(type, field) offsetof(struct type, field), sizeof(((struct type *)0)->field)
+#define STATION_ROW(name, take, field, ...) {SECTION_STATION, name, take, AT(config, field), __VA_ARGS__}
+#define CA_ROW(name, take, field, ...) {SECTION_CA, name, take, AT(config, field), __VA_ARGS__}
+#define DPS_ROW(name, take, field, ...) {SECTION_DPS, name, take, AT(config, field), __VA_ARGS__}
+#define PROFILE_ROW(name, take, field, ...) {SECTION_PROFILE, name, take, AT(config_profile, field), __VA_ARGS__}
+#define SLOT_ROW(name, take, field, ...) {SECTION_SLOT, name, take, AT(config_slot, field), __VA_ARGS__}
+
+const struct config_row config_rows[] = {
+	STATION_ROW("name", value_name, name, NULL),
+	STATION_ROW("role", value_choice, role, "line", .choices = roles),
+	STATION_ROW("state_dir", value_path, state_dir, NULL),
+	STATION_ROW("log_origin", value_name, log_origin, ""),
+
+	CA_ROW("chain", value_path, ca_chain, NULL),
+	CA_ROW("key", value_path, ca_key, NULL),
+	CA_ROW("log_key", value_path, ca_log_key, NULL),
+	CA_ROW("passphrase", value_secret, ca_passphrase, NULL),
+	CA_ROW("issue_until", value_last_day, ca_issue_until_ms, NULL),
+
+	DPS_ROW("endpoint", value_endpoint, dps_endpoint, NULL),
+	DPS_ROW("global_endpoint", value_https, dps_global_endpoint, "https://global.azure-devices-provisioning.net"),
+	DPS_ROW("id_scope", value_name, dps_id_scope, NULL),
+	DPS_ROW("proxy", value_proxy, dps_proxy, ""),
+	DPS_ROW("proxy_secret", value_secret, dps_proxy_secret, ""),
+	DPS_ROW("ca_file", value_path, dps_ca_file, ""),
+	DPS_ROW("policy", value_name, dps_policy, ""),
+	DPS_ROW("policy_key", value_secret, dps_policy_key, ""),
+	DPS_ROW("sas_token", value_secret, dps_sas_token, ""),
+	DPS_ROW("bearer_token", value_secret, dps_bearer_token, ""),
+	DPS_ROW("arm_endpoint", value_https, arm_endpoint, "https://management.azure.com"),
+	DPS_ROW("arm_id", value_arm_id, arm_id, ""),
+	DPS_ROW("arm_token", value_secret, arm_token, ""),
+
+	PROFILE_ROW("driver", value_driver, driver, "tpm_bridge"),
+	PROFILE_ROW("group", value_name, group, NULL),
+	PROFILE_ROW("id", value_choice, id, "ek-sha256", .choices = ids),
+	PROFILE_ROW("id_template", value_template, id_template, ""),
+	PROFILE_ROW("ek_roots", value_path, ek_roots_path, ""),
+	PROFILE_ROW("ek_certificate", value_choice, need_ek_cert, "required", .choices = optional_required),
+	PROFILE_ROW("ek_mismatch", value_choice, ek_mismatch, "refuse", .choices = others),
+	PROFILE_ROW("existing_key", value_choice, existing_key, "refuse", .choices = others),
+	PROFILE_ROW("key_handle", value_handle, key_handle, "0x81000200"),
+	PROFILE_ROW("validity_days", value_count, validity_days, "3650", .least = 1, .most = 36500),
+	PROFILE_ROW("finish", value_choice, finish, "yes", .choices = no_yes),
+	PROFILE_ROW("keep_registration", value_choice, keep_registration, "yes", .choices = no_yes),
+	PROFILE_ROW("rehearse_here", value_choice, rehearse_here, "no", .choices = no_yes),
+	PROFILE_ROW("order", value_name, order, ""),
+
+	SLOT_ROW("port", value_port, port, NULL),
+	SLOT_ROW("profile", value_profile, profile, NULL),
+};
+const size_t config_row_count = COUNT_OF(config_rows);
+
+_Static_assert(COUNT_OF(config_rows) <= CONFIG_ROWS_MAX, "config_seen has a line per row");
