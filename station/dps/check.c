@@ -1,0 +1,274 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "station/dps/check.h"
+
+#include "certs/ca.h"
+#include "station/base/clock.h"
+#include "station/dps/answer.h"
+#include "station/dps/arm.h"
+#include "station/dps/url.h"
+
+#include <inttypes.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+#include <strings.h>
+
+/* ---- the walk to the cloud ---- */
+
+struct walk {
+	void (*row)(void *ctx, const struct check_row *row);
+	void *ctx;
+	struct err *e;	/* the first failure */
+	bool ok;
+};
+
+static bool row_good(struct walk *w, const char *name, const char *fmt, ...) PRINTF_LIKE(3, 4);
+static bool row_good(struct walk *w, const char *name, const char *fmt, ...)
+{
+	struct check_row r = {.name = name, .ok = true};
+	va_list ap;
+	va_start(ap, fmt);
+	vsnprintf(r.text, sizeof(r.text), fmt, ap);
+	va_end(ap);
+	w->row(w->ctx, &r);
+	return true;
+}
+
+static bool row_bad(struct walk *w, const char *name, const struct err *why)
+{
+	struct check_row r = {.name = name};
+	snprintf(r.text, sizeof(r.text), "%s", why->what);
+	w->row(w->ctx, &r);
+	w->ok = false;
+	return err_native(w->e, why->code, why->native, "%s: %s", name, why->what);
+}
+
+static bool has_proxy(struct dps *d)
+{
+	return dps_http(d)->proxy != NULL;
+}
+
+/* Which hop a request died at. */
+static const char *broken_hop(struct dps *d, const struct http_hops *hops, const struct err *why)
+{
+	if (why->code == E_DPS_AUTH || why->code == E_SECRET)
+		return "token";
+	if (why->code == E_PROXY || (hops->proxy_status && hops->proxy_status / 100 != 2))
+		return "proxy";
+	if (why->code == E_TLS)
+		return "tls";
+	if (!hops->name_us)
+		return "name";
+	if (!hops->connect_us)
+		return has_proxy(d) ? "proxy" : "tcp";
+	return hops->tls_us ? "answer" : has_proxy(d) && !hops->proxy_status ? "proxy" : "tls";
+}
+
+/* Says the hops that were passed, up to but without the one named (NULL: all). */
+static void rows_of_hops(struct walk *w, struct dps *d, const struct http_hops *hops, const char *until)
+{
+	const char *host = dps_endpoint(d) + strlen("https://");
+	if (until && !strcmp(until, "name"))
+		return;
+	row_good(w, "name", "%s is %s (%" PRId64 " ms)", has_proxy(d) ? "the proxy" : host, hops->address,
+		 hops->name_us / 1000);
+	if (until && (!strcmp(until, "tcp") || !strcmp(until, "proxy")))
+		return;
+	if (has_proxy(d))
+		row_good(w, "proxy", "%s leads to %s", dps_http(d)->proxy, host);
+	else
+		row_good(w, "tcp", "connected in %" PRId64 " ms", hops->connect_us / 1000);
+	if (until && !strcmp(until, "tls"))
+		return;
+	row_good(w, "tls", "%s is trusted; issued by %s (%" PRId64 " ms)", hops->subject, hops->issuer,
+		 hops->tls_us / 1000);
+}
+
+static void row_of_clock(struct walk *w, int64_t peer_ms)
+{
+	struct err why = {0};
+	int64_t ahead_s = (clock_wall_ms() - peer_ms) / 1000;
+	if (peer_ms < 0) {
+		row_good(w, "clock", "the service does not say its time");
+		return;
+	}
+	if (ahead_s > CHECK_CLOCK_MS / 1000 || ahead_s < -CHECK_CLOCK_MS / 1000) {
+		err_set(&why, E_CLOCK, "this clock is %" PRId64 " s %s the service's", ahead_s < 0 ? -ahead_s : ahead_s,
+			ahead_s < 0 ? "behind" : "ahead of");
+		row_bad(w, "clock", &why);
+		return;
+	}
+	row_good(w, "clock", "%" PRId64 " s %s the service's", ahead_s < 0 ? -ahead_s : ahead_s,
+		 ahead_s < 0 ? "behind" : "ahead of");
+}
+
+static void rows_of_answer(struct walk *w, const struct http_response *r, const char *group_id)
+{
+	struct err why = {0};
+	struct complaint c;
+
+	answer_complaint(r, &c);
+	row_of_clock(w, r->date_ms);
+	if (r->status == 401) {
+		answer_is_good(r, &why) ? (void)0 : (void)row_bad(w, "token", &why);
+		return;
+	}
+	bool missing = r->status == 404 && c.code / 1000 == 404;
+	if (r->status != 403 && !missing && !answer_is_good(r, &why)) {
+		row_bad(w, "answer", &why);
+		return;
+	}
+	row_good(w, "token", "accepted");
+	if (r->status == 403) {
+		answer_is_good(r, &why) ? (void)0 : (void)row_bad(w, "right", &why);
+		return;
+	}
+	row_good(w, "right", missing ? "may read groups; there is no group %s yet" : "may read group %s", group_id);
+}
+
+bool check_cloud(struct dps *d, const char *group_id, int64_t deadline_ms,
+		 void (*row)(void *ctx, const struct check_row *row), void *ctx, struct err *e)
+{
+	struct walk w = {.row = row, .ctx = ctx, .e = e, .ok = true};
+	AUTO(http_response) struct http_response r = {0};
+	AUTO(bytes) struct bytes path = {0};
+	struct err why = {0};
+
+	if (!bytes_add_text(&path, "/enrollmentGroups/", e) || !url_encode(group_id, &path, e)
+	    || !bytes_add_text(&path, "?api-version=" DPS_API_VERSION, e))
+		return false;
+	struct dps_call call = {.method = "GET", .path = bytes_text(&path), .want_hops = true,
+				.deadline_ms = deadline_ms};
+	if (!dps_send(d, &call, &r, &why)) {
+		const char *hop = broken_hop(d, &r.hops, &why);
+		if (strcmp(hop, "token"))
+			rows_of_hops(&w, d, &r.hops, hop);
+		return row_bad(&w, hop, &why);
+	}
+	rows_of_hops(&w, d, &r.hops, NULL);
+	rows_of_answer(&w, &r, group_id);
+	return w.ok;
+}
+
+/* ---- the claims of preflight ---- */
+
+static bool chain_has(const struct check_chain *chain, const uint8_t sha256[static SHA256_SIZE])
+{
+	uint8_t ours[SHA256_SIZE];
+	for (size_t i = 0; i < chain->count; i++) {
+		sha256_of(chain->ca[i].data, chain->ca[i].len, ours);
+		if (!memcmp(ours, sha256, SHA256_SIZE))
+			return true;
+	}
+	return false;
+}
+
+/* *ret true if the stored certificate is one of our chain. */
+static bool stored_is_ours(const struct arm_certificate *c, const struct check_chain *chain, bool *ret,
+			   struct err *e)
+{
+	*ret = false;
+	for (size_t i = 0; i < chain->count && !*ret; i++) {
+		struct cert_facts facts;
+		if (!cert_look(chain->ca[i].data, chain->ca[i].len, &facts, e))
+			return err_in(e, "certificate %zu of our chain", i + 1);
+		*ret = arm_certificate_is(c, &facts);
+	}
+	return true;
+}
+
+static bool group_holds(struct dps *d, const struct group *g, const struct check_chain *chain,
+			int64_t deadline_ms, bool *ret, struct err *e)
+{
+	*ret = false;
+	for (size_t i = 0; i < COUNT_OF(g->ca) && !*ret; i++) {
+		struct arm_certificate stored;
+		bool found = false;
+		*ret = g->ca[i].has_info && chain_has(chain, g->ca[i].sha256);
+		if (*ret || !*g->ca[i].reference)
+			continue;
+		if (!arm_get_certificate(d, g->ca[i].reference, deadline_ms, &found, &stored, e)
+		    || (found && !stored_is_ours(&stored, chain, ret, e)))
+			return false;
+	}
+	return true;
+}
+
+bool check_group(struct dps *d, const char *group_id, const struct check_chain *chain, int64_t deadline_ms,
+		 struct group *ret_group, struct err *e)
+{
+	AUTO(group) struct group g = {0};
+	bool found = false, holds = false;
+
+	if (!dps_get_group(d, group_id, deadline_ms, &found, &g, e))
+		return false;
+	if (!found)
+		return err_set(e, E_GROUP, "there is no enrollment group %s", group_id);
+	if (!g.enabled)
+		return err_set(e, E_GROUP, "enrollment group %s is disabled", group_id);
+	if (!g.by_x509)
+		return err_set(e, E_GROUP, "enrollment group %s is not for X.509", group_id);
+	if (!group_holds(d, &g, chain, deadline_ms, &holds, e))
+		return err_in(e, "enrollment group %s", group_id);
+	if (!holds)
+		return err_set(e, E_GROUP, "enrollment group %s holds none of this station's CA certificates", group_id);
+	if (ret_group) {
+		group_fini(ret_group);
+		*ret_group = g;
+		memset(&g, 0, sizeof(g));
+	}
+	return true;
+}
+
+bool check_ca_verified(struct dps *d, const struct check_chain *chain, int64_t deadline_ms, struct err *e)
+{
+	AUTO_FREE struct arm_certificate *stored = calloc(ARM_CERTIFICATES_MAX, sizeof(*stored));
+	const char *unverified = NULL;
+	size_t count = 0;
+
+	if (!stored)
+		return err_set(e, E_NOMEM, "list of certificates");
+	if (!*dps_arm_id(d))
+		return err_set(e, E_CA_UNVERIFIED, "not known: [dps] arm_id and arm_secret are not configured");
+	if (!arm_list_certificates(d, deadline_ms, stored, ARM_CERTIFICATES_MAX, &count, e))
+		return false;
+	for (size_t i = 0; i < count; i++) {
+		bool ours = false;
+		if (!stored_is_ours(&stored[i], chain, &ours, e))
+			return false;
+		if (ours && stored[i].verified)
+			return true;
+		if (ours)
+			unverified = stored[i].name;
+	}
+	return unverified ? err_set(e, E_CA_UNVERIFIED, "%s is stored, but not verified", unverified)
+			  : err_set(e, E_CA_UNVERIFIED, "none of this station's CA certificates is stored there");
+}
+
+static bool is_independent_of_place(const char *allocation)
+{
+	return !strcasecmp(allocation, "hashed") || !strcasecmp(allocation, "static");
+}
+
+bool check_allocation(struct dps *d, const struct group *group, int64_t deadline_ms, struct err *e)
+{
+	struct arm_instance instance;
+
+	if (is_independent_of_place(group->allocation))
+		return true;
+	/* A webhook decides as it likes, among one hub too. */
+	if (!strcasecmp(group->allocation, "custom"))
+		return err_set(e, E_ALLOCATION, "group %s asks a function of its owner", group->id);
+	if (group->hub_count == 1)
+		return true;
+	if (!*dps_arm_id(d))
+		return err_set(e, E_ALLOCATION, "not known: group %s leaves it to the service, and [dps] arm_id "
+			       "is not configured", group->id);
+	if (!arm_get_instance(d, deadline_ms, &instance, e))
+		return false;
+	const char *policy = *group->allocation ? group->allocation : instance.allocation;
+	if (is_independent_of_place(policy) || (!group->hub_count && instance.hub_count == 1))
+		return true;
+	return err_set(e, E_ALLOCATION, "group %s: %s over %d hubs", group->id, *policy ? policy : "unknown",
+		       group->hub_count ? group->hub_count : instance.hub_count);
+}
