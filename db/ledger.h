@@ -19,6 +19,10 @@ WARN_UNUSED bool ledger_open(const char *path, const char *origin, struct ledger
 WARN_UNUSED bool ledger_open_reader(const char *path, struct ledger **ret, struct err *e);
 void ledger_close(struct ledger *l);
 
+/* Reads every page and checks the file's structure and constraints (SQLite's quick_check); as long as the file, so not at every open.
+ * E_DB_CORRUPT says what is damaged. What the audit log says is audit_verify's business. */
+WARN_UNUSED bool ledger_check(struct ledger *l, struct err *e);
+
 const char *ledger_origin(const struct ledger *l);
 
 WARN_UNUSED bool ledger_begin(struct ledger *l, struct err *e);

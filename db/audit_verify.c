@@ -1,0 +1,168 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The log is read once, from the first entry on, beside the kept checkpoints in the order of their size; nothing else is remembered than
+ * the tree's edge. The first thing that does not fit ends it. */
+#include "db/audit.h"
+#include "db/audit_text.h"
+#include "db/store.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+
+struct verification {
+	struct ledger *l;
+	struct audit_report *report;
+	struct merkle_edge edge;	/* recomputed */
+	uint64_t proved;	/* size of the last head that fitted */
+	struct query entries;	/* idx, time_ms, type, job, hashes, entry */
+	struct query heads;	/* size, root, note */
+	bool have_head;	/* heads stands on a row that was not compared yet */
+	const uint64_t *outside_size;
+	const struct merkle_hash *outside_root;
+};
+
+static void misfit(struct verification *v, uint64_t entry, const char *fmt, ...) PRINTF_LIKE(3, 4);
+static void misfit(struct verification *v, uint64_t entry, const char *fmt, ...)
+{
+	va_list ap;
+	va_start(ap, fmt);
+	vsnprintf(v->report->why, sizeof(v->report->why), fmt, ap);
+	va_end(ap);
+	v->report->fits = false;
+	v->report->first_bad = entry;
+}
+
+/* A head says that something before it was changed, but not what: only since when, by the head before. */
+static bool head_fits(struct verification *v, const char *whose, const struct merkle_hash *root)
+{
+	struct merkle_hash ours;
+	merkle_root(&v->edge, &ours);
+	if (memcmp(&ours, root, sizeof(ours))) {
+		misfit(v, UINT64_MAX, "%s checkpoint of size %llu has another root: an entry from %llu on was changed", whose,
+		       (unsigned long long)v->edge.size, (unsigned long long)v->proved);
+		return false;
+	}
+	v->proved = v->edge.size;
+	return true;
+}
+
+static bool kept_head_fits(struct verification *v)
+{
+	struct merkle_hash root;
+	uint64_t size = (uint64_t)sqlite3_column_int64(v->heads.stmt, 0);
+	const void *stored = sqlite3_column_blob(v->heads.stmt, 1);
+	const char *note = (const char *)sqlite3_column_text(v->heads.stmt, 2);
+	if (!stored || sqlite3_column_bytes(v->heads.stmt, 1) != MERKLE_HASH || !note) {
+		misfit(v, UINT64_MAX, "the kept checkpoint of size %llu has no root or note", (unsigned long long)size);
+		return false;
+	}
+	memcpy(root.h, stored, MERKLE_HASH);
+	v->report->checkpoints++;
+	if (!head_fits(v, "the kept", &root))
+		return false;
+	if (audit_note_names(note, ledger_origin(v->l), size, &root))
+		return true;
+	misfit(v, UINT64_MAX, "the kept checkpoint of size %llu has a note of something else", (unsigned long long)size);
+	return false;
+}
+
+/* Compares every head of the size that the tree has reached. */
+static bool compare_heads(struct verification *v, struct err *e)
+{
+	while (v->have_head && (uint64_t)sqlite3_column_int64(v->heads.stmt, 0) == v->edge.size) {
+		if (!kept_head_fits(v))
+			return true;
+		if (!query_next(&v->heads, &v->have_head, e))
+			return false;
+	}
+	if (v->outside_size && *v->outside_size == v->edge.size)
+		head_fits(v, "the outside", v->outside_root);
+	return true;
+}
+
+static bool gather(void *ctx, unsigned level, uint64_t index, const struct merkle_hash *hash, struct err *e)
+{
+	(void)level, (void)index;
+	return bytes_add(ctx, hash->h, MERKLE_HASH, e);
+}
+
+static void compare_hashes(struct verification *v, uint64_t at, const struct bytes *computed)
+{
+	const uint8_t *stored = sqlite3_column_blob(v->entries.stmt, 4);
+	size_t len = (size_t)sqlite3_column_bytes(v->entries.stmt, 4);
+	if (!stored || len < MERKLE_HASH || memcmp(stored, computed->data, MERKLE_HASH))
+		misfit(v, at, "entry %llu does not have its stored hash", (unsigned long long)at);
+	else if (len != computed->len || memcmp(stored, computed->data, len))
+		misfit(v, at, "the tree's nodes above entry %llu are not the hashes of what is below them", (unsigned long long)at);
+}
+
+/* Takes the row that `entries` stands on into the tree. */
+static bool take_entry(struct verification *v, struct bytes *computed, struct err *e)
+{
+	sqlite3_stmt *row = v->entries.stmt;
+	uint64_t at = v->edge.size;
+	struct merkle_hash leaf;
+	if ((uint64_t)sqlite3_column_int64(row, 0) != at) {
+		misfit(v, at, "entry %llu is missing", (unsigned long long)at);
+		return true;
+	}
+	const void *entry = sqlite3_column_blob(row, 5);
+	size_t len = (size_t)sqlite3_column_bytes(row, 5);
+	const char *type = (const char *)sqlite3_column_text(row, 2), *job = (const char *)sqlite3_column_text(row, 3);
+	merkle_leaf(entry ? entry : "", len, &leaf);
+	bytes_clear(computed);
+	if (!merkle_append(&v->edge, &leaf, gather, computed, e))
+		return false;
+	compare_hashes(v, at, computed);
+	if (v->report->fits && !(type && job && entry && audit_entry_names(entry, len, type, job, sqlite3_column_int64(row, 1))))
+		misfit(v, at, "type, job or time beside entry %llu are not the entry's own", (unsigned long long)at);
+	return true;
+}
+
+static bool run(struct verification *v, struct err *e)
+{
+	bool row = true;
+	AUTO(bytes) struct bytes computed = {0};
+	if (!query_next(&v->heads, &v->have_head, e) || !compare_heads(v, e))
+		return false;
+	while (v->report->fits) {
+		if (!query_next(&v->entries, &row, e))
+			return false;
+		if (!row)
+			return true;
+		if (!take_entry(v, &computed, e) || (v->report->fits && !compare_heads(v, e)))
+			return false;
+	}
+	return true;
+}
+
+/* Heads of a size that was not reached: the log ends too early. */
+static void compare_end(struct verification *v)
+{
+	uint64_t size = v->edge.size, missing = 0;
+	if (v->have_head)
+		missing = (uint64_t)sqlite3_column_int64(v->heads.stmt, 0);
+	if (v->outside_size && *v->outside_size > size && (!missing || *v->outside_size < missing))
+		missing = *v->outside_size;
+	if (missing)
+		misfit(v, size, "entry %llu is missing: there is a checkpoint of size %llu", (unsigned long long)size,
+		       (unsigned long long)missing);
+}
+
+bool audit_verify(struct ledger *l, const uint64_t *outside_size, const struct merkle_hash *outside_root,
+		  struct audit_report *ret, struct err *e)
+{
+	AUTO(reading) struct reading r = {0};
+	struct verification v = {.l = l, .report = ret, .outside_size = outside_size, .outside_root = outside_root};
+	*ret = (struct audit_report){.fits = true};
+	bool ok = reading_open(l, &r, e) &&
+		  query_open(l, "SELECT idx, time_ms, type, job, hashes, entry FROM entry ORDER BY idx", &v.entries, e) &&
+		  query_open(l, "SELECT size, root, note FROM checkpoint ORDER BY size, id", &v.heads, e) && run(&v, e);
+	if (ok && ret->fits)
+		compare_end(&v);
+	ret->entries = v.edge.size;
+	merkle_root(&v.edge, &ret->root);
+	query_fini(&v.entries);
+	query_fini(&v.heads);
+	return ok;
+}

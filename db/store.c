@@ -1,0 +1,200 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "db/store.h"
+
+#include <assert.h>
+#include <errno.h>
+
+static bool is_no_room(int number)
+{
+	return number == ENOSPC || number == EDQUOT || number == EFBIG;
+}
+
+static enum err_code code_of(struct ledger *l, int rc)
+{
+	switch (rc & 0xff) {
+	case SQLITE_FULL:
+		return E_DB_FULL;
+	case SQLITE_IOERR:
+	case SQLITE_CANTOPEN:
+		/* Only ENOSPC in the middle of a write is SQLITE_FULL; a quota, a limit, or a -shm that cannot grow is an I/O error. */
+		return is_no_room(sqlite3_system_errno(l->db)) ? E_DB_FULL : E_DB;
+	case SQLITE_BUSY:
+	case SQLITE_LOCKED:
+		return E_DB_LOCKED;
+	case SQLITE_CORRUPT:
+	case SQLITE_NOTADB:
+		return E_DB_CORRUPT;
+	case SQLITE_NOMEM:
+		return E_NOMEM;
+	default:
+		return E_DB;
+	}
+}
+
+bool store_fail(struct ledger *l, int rc, const char *doing, struct err *e)
+{
+	return err_native(e, code_of(l, rc), sqlite3_extended_errcode(l->db), "%s: %s", doing, sqlite3_errmsg(l->db));
+}
+
+bool store_exec(struct ledger *l, const char *sql, struct err *e)
+{
+	int rc = sqlite3_exec(l->db, sql, NULL, NULL, NULL);
+	return rc == SQLITE_OK || store_fail(l, rc, sql, e);
+}
+
+static bool is_owner(struct ledger *l)
+{
+	return atomic_load(&l->owner) == (uintptr_t)pthread_self();
+}
+
+bool store_in_transaction(struct ledger *l)
+{
+	return is_owner(l) && l->in_transaction;
+}
+
+static void take(struct ledger *l)
+{
+	pthread_mutex_lock(&l->mutex);
+	atomic_store(&l->owner, (uintptr_t)pthread_self());
+}
+
+static void give(struct ledger *l)
+{
+	atomic_store(&l->owner, 0);
+	pthread_mutex_unlock(&l->mutex);
+}
+
+bool reading_open(struct ledger *l, struct reading *r, struct err *e)
+{
+	if (is_owner(l))
+		return true;
+	take(l);
+	if (!store_exec(l, "BEGIN", e)) {
+		give(l);
+		return false;
+	}
+	r->l = l;
+	return true;
+}
+
+void reading_fini(struct reading *r)
+{
+	if (!r->l)
+		return;
+	/* An error may have ended the transaction already. */
+	if (!sqlite3_get_autocommit(r->l->db))
+		sqlite3_exec(r->l->db, "ROLLBACK", NULL, NULL, NULL);
+	give(r->l);
+	r->l = NULL;
+}
+
+static struct statement *statement_slot(struct ledger *l, const char *sql)
+{
+	for (size_t i = 0; i < STORE_STATEMENTS; i++)
+		if (!l->statement[i].sql || l->statement[i].sql == sql)
+			return &l->statement[i];
+	return NULL;
+}
+
+bool query_open(struct ledger *l, const char *sql, struct query *q, struct err *e)
+{
+	struct statement *s = statement_slot(l, sql);
+	assert(is_owner(l) && s);
+	if (!s->sql) {
+		int rc = sqlite3_prepare_v3(l->db, sql, -1, SQLITE_PREPARE_PERSISTENT, &s->stmt, NULL);
+		if (rc != SQLITE_OK)
+			return store_fail(l, rc, sql, e);
+		s->sql = sql;
+	}
+	assert(!sqlite3_stmt_busy(s->stmt));
+	if (!sqlite3_stmt_readonly(s->stmt)) {
+		assert(l->in_transaction);
+		/* Without this, what follows an error that undid the transaction would be committed alone. */
+		if (sqlite3_get_autocommit(l->db))
+			return err_set(e, E_DB, "the transaction was undone after an error");
+	}
+	q->l = l;
+	q->stmt = s->stmt;
+	return true;
+}
+
+void query_fini(struct query *q)
+{
+	if (!q->stmt)
+		return;
+	sqlite3_reset(q->stmt);
+	sqlite3_clear_bindings(q->stmt);
+	*q = (struct query){0};
+}
+
+/* Lent values are not copied, so that binding them cannot fail but for a wrong number. */
+static void bound(int rc)
+{
+	assert(rc == SQLITE_OK);
+	(void)rc;
+}
+
+void query_int(struct query *q, int at, int64_t value)
+{
+	bound(sqlite3_bind_int64(q->stmt, at, value));
+}
+
+void query_text(struct query *q, int at, const char *value)
+{
+	bound(sqlite3_bind_text(q->stmt, at, value, -1, SQLITE_STATIC));
+}
+
+void query_blob(struct query *q, int at, const void *value, size_t len)
+{
+	bound(sqlite3_bind_blob64(q->stmt, at, len ? value : "", len, SQLITE_STATIC));
+}
+
+bool query_next(struct query *q, bool *ret_row, struct err *e)
+{
+	int rc = sqlite3_step(q->stmt);
+	*ret_row = rc == SQLITE_ROW;
+	return rc == SQLITE_ROW || rc == SQLITE_DONE || store_fail(q->l, rc, "the ledger", e);
+}
+
+bool query_run(struct query *q, struct err *e)
+{
+	bool row;
+	return query_next(q, &row, e);
+}
+
+bool ledger_begin(struct ledger *l, struct err *e)
+{
+	assert(l->writer && !is_owner(l));
+	take(l);
+	if (!store_exec(l, "BEGIN IMMEDIATE", e)) {
+		give(l);
+		return false;
+	}
+	l->in_transaction = true;
+	l->edge_before = l->edge;
+	return true;
+}
+
+void ledger_rollback(struct ledger *l)
+{
+	assert(store_in_transaction(l));
+	if (!sqlite3_get_autocommit(l->db))
+		sqlite3_exec(l->db, "ROLLBACK", NULL, NULL, NULL);
+	l->edge = l->edge_before;
+	l->in_transaction = false;
+	give(l);
+}
+
+bool ledger_commit(struct ledger *l, struct err *e)
+{
+	assert(store_in_transaction(l));
+	bool ok = sqlite3_get_autocommit(l->db) ? err_set(e, E_DB, "the transaction was undone after an error")
+						: store_exec(l, "COMMIT", e);
+	if (!ok) {
+		ledger_rollback(l);
+		return false;
+	}
+	l->in_transaction = false;
+	give(l);
+	return true;
+}
