@@ -27,10 +27,20 @@ void client_close(struct client *c);
 /* Sends one request, returns its answer; an answer with "ok":false becomes the error it names. The caller drops *ret. */
 WARN_UNUSED bool client_ask(struct client *c, const json_t *request, int64_t deadline_ms, json_t **ret, struct err *e);
 
+/* Sends one request and waits for no answer: it comes through client_next like everything else. For a screen, which must never wait. */
+WARN_UNUSED bool client_send(struct client *c, const json_t *request, int64_t deadline_ms, struct err *e);
+
 /* After {"do":"watch"} was asked: the next event; *ret NULL when none came by the deadline. E_RUNNING when the line has gone. */
 WARN_UNUSED bool client_next(struct client *c, int64_t deadline_ms, json_t **ret, struct err *e);
 
 /* For poll(): readable when an event may be there. */
 int client_fd(const struct client *c);
+
+/* Where the line of a configuration file listens: STATE/station.sock. E_CONFIG, E_FILE. */
+WARN_UNUSED bool client_socket_of_config(const char *config_path, char *out, size_t room, struct err *e);
+
+/* An event (also a snapshot, with a line per slot) as lines of text for a person, each with its '\n'. Only printable characters: what a unit says of
+ * itself may be hostile. Appends nothing for an event that is unknown. E_NOMEM, E_TEXT. */
+WARN_UNUSED bool client_event_text(const json_t *event, struct bytes *ret, struct err *e);
 
 #endif

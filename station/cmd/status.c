@@ -1,0 +1,102 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* How a running line stands now: a table, or the line's own answer with --json. */
+#include "station/client.h"
+#include "station/cmd/cmd.h"
+#include "station/base/clock.h"
+
+#include <limits.h>
+#include <stdio.h>
+#include <string.h>
+
+#define ANSWER_MS 5000
+
+/* A column of the table: a member of a slot, and its width; 0 is the last one, as wide as it is. */
+static const struct column {
+	const char *title, *member;
+	int width;
+} columns[] = {
+	{"SLOT", "name", 8}, {"STATE", "state", 9}, {"STAGE", "stage", 10}, {"VERDICT", "verdict", 8},
+	{"SERIAL", "serial", 20}, {"CODE", "code", 10}, {"SENTENCE", "sentence", 0},
+};
+
+/* Prints text in `width` places, counting a UTF-8 character as one; what could drive a terminal becomes '?'. */
+static void print_cell(const char *text, int width)
+{
+	int used = 0;
+	for (const unsigned char *p = (const unsigned char *)text; *p; p++) {
+		bool inner = (*p & 0xc0) == 0x80, c1 = *p == 0xc2 && p[1] >= 0x80 && p[1] < 0xa0;
+		if (!inner && width && used == width)
+			break;
+		used += !inner;
+		putchar(*p < 0x20 || *p == 0x7f || c1 ? '?' : *p);
+		p += c1;
+	}
+	if (width)
+		printf("%*s", width - used + 1, "");
+}
+
+static void print_status(const json_t *status)
+{
+	size_t i;
+	json_t *slot;
+	const json_t *station = json_object_get(status, "station"), *counts = json_object_get(status, "counts");
+	print_cell(json_text_or(station, "name", "?"), 0);
+	printf(": ");
+	print_cell(json_text_or(station, "state", "?"), 0);
+	const char *sentence = json_text_or(station, "sentence", "");
+	printf("%s", *sentence ? ", " : "");
+	print_cell(sentence, 0);
+	printf("\n");
+	for (size_t k = 0; k < COUNT_OF(columns); k++)
+		print_cell(columns[k].title, columns[k].width);
+	printf("\n");
+	json_array_foreach(json_object_get(status, "slots"), i, slot) {
+		for (size_t k = 0; k < COUNT_OF(columns); k++)
+			print_cell(json_text_or(slot, columns[k].member, ""), columns[k].width);
+		printf("\n");
+	}
+	printf("PASS %lld  BUILT %lld  HOLD %lld  FAIL %lld  open %lld\n", (long long)json_int_or(counts, "pass", 0),
+	       (long long)json_int_or(counts, "built", 0), (long long)json_int_or(counts, "hold", 0),
+	       (long long)json_int_or(counts, "fail", 0), (long long)json_int_or(counts, "open", 0));
+}
+
+static bool ask_status(const char *config, json_t **ret, struct err *e)
+{
+	char path[PATH_MAX];
+	struct client *c;
+	AUTO(json) json_t *request = json_pack("{s:s}", "do", "status");
+	if (!client_socket_of_config(config, path, sizeof(path), e) || !client_open(path, &c, e))
+		return false;
+	bool ok = client_ask(c, request, clock_steady_ms() + ANSWER_MS, ret, e);
+	client_close(c);
+	return ok;
+}
+
+static int status(int argc, char **argv, struct err *e)
+{
+	const char *config = NULL;
+	bool json = false;
+	AUTO(json) json_t *answer = NULL;
+	AUTO(bytes) struct bytes text = {.max = 4 * BYTES_MAX_DEFAULT};
+	const struct command_option options[] = {{"config", &config, NULL}, {"json", NULL, &json}, {0}};
+	if (!command_options(&argc, argv, options, e))
+		return EXIT_USAGE;
+	if (!config || argc > 0) {
+		err_set(e, E_USAGE, "status needs --config FILE");
+		return EXIT_USAGE;
+	}
+	if (!ask_status(config, &answer, e) || (json && !json_canonical(answer, &text, e)))
+		return EXIT_FAILED;
+	if (json)
+		puts(bytes_text(&text));
+	else
+		print_status(answer);
+	return EXIT_OK;
+}
+
+const struct command status_command = {
+	.name = "status",
+	.usage = "--config FILE [--json]",
+	.summary = "Show how the running line and its slots stand.",
+	.run = status,
+};
