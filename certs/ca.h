@@ -28,16 +28,15 @@ struct cert_facts {
 	int64_t not_before_ms, not_after_ms;
 };
 
-/* Reads the facts of a DER certificate. E_CA_FILE. */
+/* Reads the facts of a DER certificate: exactly one, of exactly this length. E_CA_FILE. */
 WARN_UNUSED bool cert_look(const void *der, size_t len, struct cert_facts *ret, struct err *e);
 
 /* Reads every certificate of a PEM file as DER; at most `room`, E_CA_FILE. Each ret[i] is the caller's to bytes_fini. */
 WARN_UNUSED bool cert_read_pem_file(const char *path, struct bytes *ret, size_t room, size_t *ret_count, struct err *e);
 WARN_UNUSED bool cert_to_pem(const void *der, size_t len, struct bytes *ret, struct err *e);
 
-/* True and *ret set if the file holds a private key (encrypted or not) whose public part is that of the certificate, or which is encrypted under the
- * passphrase given, or unreadable only for its passphrase while it lies beside the certificate: used by preflight's claim that no root key is readable here.
- * With passphrase NULL an encrypted key counts as "a private key is here". */
+/* *ret says if this user can read a private key at this path: PEM or DER, encrypted or not. A file that is absent or that this user may
+ * not read holds none. For preflight's claim that no root key is readable here. E_CA_FILE if that cannot be found out. */
 WARN_UNUSED bool cert_key_is_readable(const char *path, bool *ret, struct err *e);
 
 /* A proof of possession for DPS: a certificate with CN = code signed by the key of the CA (chain_path's first), PEM. E_CA_FILE, E_SECRET. */

@@ -22,7 +22,11 @@ struct intent {
 	struct key_public key;
 };
 
-/* Appends the audit entry: canonical JSON {"body":{…},"job":…,"time":…,"type":"sign.intent","v":1}, the key as hex SHA-256 of its SPKI. */
+/* True if every text ends within its array; what comes from another process is asked this first. */
+bool intent_is_whole(const struct intent *intent);
+
+/* Appends the audit entry: canonical JSON {"body":{…},"job":…,"time":…,"type":"sign.intent","v":1}, the key as hex SHA-256 of its SPKI.
+ * E_TEXT, E_KEY_WEAK. */
 WARN_UNUSED bool intent_entry(const struct intent *intent, struct bytes *ret, struct err *e);
 
 /* Proof that entry `index` is in the tree (size, root), and that this tree extends the signer's last accepted head. Fixed size. */

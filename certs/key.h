@@ -30,6 +30,11 @@ WARN_UNUSED bool key_is_sound(const struct key_public *key, struct err *e);
 WARN_UNUSED bool key_spki(const struct key_public *key, struct bytes *ret, struct err *e);
 WARN_UNUSED bool key_spki_sha256(const struct key_public *key, uint8_t ret[static SHA256_SIZE], struct err *e);
 
+/* The key's identifier in certificates (RFC 7093, section 2, method 1: 160 bits of SHA-256 over the subjectPublicKey). The numbers
+ * must be sound. */
+#define KEY_ID_SIZE 20
+void key_id(const struct key_public *key, uint8_t ret[static KEY_ID_SIZE]);
+
 /* True if the signature over this SHA-256 digest is by this P-256 key. */
 bool key_signed(const struct key_public *key, const uint8_t digest[static SHA256_SIZE], const struct key_signature *sig);
 

@@ -1,0 +1,107 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "certs/note_key.h"
+#include "certs/pem.h"
+#include "station/base/clock.h"
+#include "station/base/text.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+
+#define SIGNATURE_SIZE 64
+#define TYPE_ED25519 0x01
+
+void note_key_id(const char *name, const uint8_t public[static 32], uint8_t ret[static NOTE_ID_SIZE])
+{
+	const struct span parts[] = {{name, strlen(name)}, {"\n\x01", 2}, {public, 32}};
+	uint8_t hash[SHA256_SIZE];
+	sha256(parts, COUNT_OF(parts), hash);
+	memcpy(ret, hash, NOTE_ID_SIZE);
+}
+
+static bool name_is_valid(const char *name, struct err *e)
+{
+	size_t len = strlen(name);
+	if (!len || len > NOTE_NAME_MAX || !text_is_printable(name, len) || strpbrk(name, " +"))
+		return err_set(e, E_CA_FILE, "a log's name is 1 to %d printable characters without space and plus sign", NOTE_NAME_MAX);
+	return true;
+}
+
+/* Fills name, id and vkey once the key is there. */
+static bool describe(struct note_key *k, const char *name, struct err *e)
+{
+	uint8_t typed[33] = {TYPE_ED25519};
+	char id[2 * NOTE_ID_SIZE + 1];
+	size_t len = 32;
+	AUTO(bytes) struct bytes text = {0};
+	if (!EVP_PKEY_is_a(k->pkey, "ED25519") || !EVP_PKEY_get_raw_public_key(k->pkey, typed + 1, &len) || len != 32)
+		return ossl_err(e, E_CA_FILE, "the log key is not an Ed25519 key");
+	note_key_id(name, typed + 1, k->id);
+	hex_encode(k->id, sizeof(k->id), id);
+	if (!bytes_printf(&text, e, "%s+%s+", name, id) || !base64_encode(typed, sizeof(typed), &text, e))
+		return false;
+	return TEXT_COPY(k->name, name, e) && TEXT_COPY(k->vkey, bytes_text(&text), e);
+}
+
+bool note_key_open(struct note_key *k, const char *path, const char *passphrase, const char *name, struct err *e)
+{
+	memset(k, 0, sizeof(*k));
+	if (!name_is_valid(name, e))
+		return false;
+	if (pem_read_key(path, passphrase, &k->pkey, e) && describe(k, name, e))
+		return true;
+	note_key_fini(k);
+	return err_in(e, "log key");
+}
+
+bool note_key_make(struct note_key *k, const char *name, struct err *e)
+{
+	memset(k, 0, sizeof(*k));
+	if (!name_is_valid(name, e))
+		return false;
+	k->pkey = EVP_PKEY_Q_keygen(NULL, NULL, "ED25519");
+	if (!k->pkey)
+		return ossl_err(e, E_NOMEM, "making a log key");
+	if (describe(k, name, e))
+		return true;
+	note_key_fini(k);
+	return false;
+}
+
+void note_key_fini(struct note_key *k)
+{
+	if (!k)
+		return;
+	EVP_PKEY_free(k->pkey);
+	memset(k, 0, sizeof(*k));
+}
+
+static bool checkpoint_text(const char *origin, uint64_t size, const struct merkle_hash *root, int64_t time_ms,
+			    struct bytes *ret, struct err *e)
+{
+	char when[CLOCK_TEXT];
+	if (!bytes_printf(ret, e, "%s\n%" PRIu64 "\n", origin, size) || !base64_encode(root->h, sizeof(root->h), ret, e) ||
+	    !bytes_add_text(ret, "\n", e))
+		return false;
+	if (!time_ms)
+		return true;
+	clock_text(time_ms, when);
+	return bytes_printf(ret, e, "time %s\n", when);
+}
+
+bool note_key_sign(const struct note_key *k, uint64_t size, const struct merkle_hash *root, int64_t time_ms, struct bytes *ret,
+		   struct err *e)
+{
+	uint8_t signature[NOTE_ID_SIZE + SIGNATURE_SIZE];
+	size_t len = SIGNATURE_SIZE;
+	AUTO(bytes) struct bytes text = {0};
+	if (!checkpoint_text(k->name, size, root, time_ms, &text, e))
+		return false;
+	AUTO(md_ctx) EVP_MD_CTX *ctx = EVP_MD_CTX_new();
+	if (!ctx || !EVP_DigestSignInit(ctx, NULL, NULL, NULL, k->pkey) ||
+	    !EVP_DigestSign(ctx, signature + NOTE_ID_SIZE, &len, text.data, text.len) || len != SIGNATURE_SIZE)
+		return ossl_err(e, E_SIGN, "signing a checkpoint");
+	memcpy(signature, k->id, NOTE_ID_SIZE);
+	return bytes_add(ret, text.data, text.len, e) && bytes_printf(ret, e, "\n\u2014 %s ", k->name) &&
+	       base64_encode(signature, sizeof(signature), ret, e) && bytes_add_text(ret, "\n", e);
+}

@@ -1,0 +1,35 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The key of the audit log: Ed25519, in an encrypted PEM file, held by the signer only. It signs checkpoints as C2SP notes;
+ * checking them is certs/note.h. Only files of this room include this header. */
+#ifndef CERTS_NOTE_KEY_H
+#define CERTS_NOTE_KEY_H
+
+#include "certs/ossl.h"
+#include "station/base/merkle.h"
+
+#define NOTE_NAME_MAX 100
+#define NOTE_VKEY_ROOM 160
+
+/* The first four bytes of SHA-256(name, newline, type 1 = Ed25519, public key) (signed-note.md). */
+#define NOTE_ID_SIZE 4
+void note_key_id(const char *name, const uint8_t public[static 32], uint8_t ret[static NOTE_ID_SIZE]);
+
+struct note_key {
+	EVP_PKEY *pkey;
+	char name[NOTE_NAME_MAX + 1];
+	uint8_t id[NOTE_ID_SIZE];
+	char vkey[NOTE_VKEY_ROOM];	/* name+hash+base64 */
+};
+
+/* Names are 1 to 100 printable ASCII characters without space and plus sign. E_CA_FILE, E_SECRET. */
+WARN_UNUSED bool note_key_open(struct note_key *k, const char *path, const char *passphrase, const char *name, struct err *e);
+/* A fresh key, in memory. E_CA_FILE, E_NOMEM. */
+WARN_UNUSED bool note_key_make(struct note_key *k, const char *name, struct err *e);
+void note_key_fini(struct note_key *k);
+AUTO_DEFINE(note_key, struct note_key)
+
+/* Appends the signed checkpoint: origin = the key's name, size, root, and one extension line "time RFC3339" unless time_ms is 0. E_SIGN. */
+WARN_UNUSED bool note_key_sign(const struct note_key *k, uint64_t size, const struct merkle_hash *root, int64_t time_ms,
+			       struct bytes *ret, struct err *e);
+
+#endif
