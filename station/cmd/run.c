@@ -1,0 +1,194 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* station run: the line. */
+#include "station/base/clock.h"
+#include "station/base/lockdown.h"
+#include "station/base/log.h"
+#include "station/base/text.h"
+#include "station/cmd/cmd.h"
+#include "station/cmd/load.h"
+#include "station/control.h"
+#include "station/events.h"
+#include "station/preflight.h"
+
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/signalfd.h>
+
+struct run {
+	struct line line;
+	struct events events;
+	struct slots *slots;
+	struct control *control;
+	struct usb_bus *bus;
+	int signals;
+	bool said_unfit;
+};
+
+static void on_change(void *ctx, const struct slot_view *slot, const struct stray_view *stray)
+{
+	struct run *r = ctx;
+	if (slot) {
+		events_slot(&r->events, slot);
+		if (r->control)
+			control_tell(r->control, json_pack("{s:s, s:o}", "event", "slot", "slot", slot_view_json(slot)));
+		return;
+	}
+	events_stray(&r->events, stray);
+	if (r->control)
+		control_tell(r->control, json_pack("{s:s, s:o}", "event", "device", "device", stray_view_json(stray)));
+}
+
+static json_t *line_json(struct run *r)
+{
+	struct line *l = &r->line;
+	struct err why = {0};
+	char config_sha256[65];
+	bool fit = line_may_go_on(l, &why);
+	hex_encode(l->config->sha256, 32, config_sha256);
+	const char *state = fit ? "running" : why.code == E_STOPPING ? "stopping" : "unfit";
+	return json_pack("{s:s, s:s, s:s, s:s, s:s, s:I, s:s, s:s, s:s}", "name", l->config->name, "role",
+			 l->config->role == ROLE_LINE ? "line" : "engineer", "state", state, "sentence",
+			 fit ? "" : err_row(why.code)->happened, "code", fit ? "" : err_row(why.code)->code, "since_ms",
+			 (json_int_t)l->started_ms, "config_sha256", config_sha256, "build", STATION_VERSION, "banner",
+			 "The CA key is a file: for training and trial, not for production.");
+}
+
+static json_t *status(void *ctx)
+{
+	struct run *r = ctx;
+	struct job_counts n = {0};
+	struct merkle_hash root = {0};
+	struct err ignored = {0};
+	uint64_t size = 0;
+	char hex[65];
+	json_t *slots = json_array();
+	for (size_t i = 0; i < slots_count(r->slots); i++) {
+		struct slot_view v;
+		slots_look(r->slots, i, &v);
+		json_array_append_new(slots, slot_view_json(&v));
+	}
+	if (!jobs_count(r->line.ledger, &n, &ignored) || !audit_head(r->line.ledger, &size, &root, &ignored))
+		log_err(LOG_LEVEL_WARN, &ignored, "status");
+	hex_encode(root.h, sizeof(root.h), hex);
+	return json_pack("{s:o, s:o, s:{s:I,s:I,s:I,s:I,s:I}, s:{s:I,s:s}}", "station", line_json(r), "slots", slots, "counts", "pass",
+			 (json_int_t)n.pass, "built", (json_int_t)n.built, "hold", (json_int_t)n.hold, "fail", (json_int_t)n.fail,
+			 "open", (json_int_t)n.open, "audit", "size", (json_int_t)size, "root", hex);
+}
+
+static void stop(void *ctx)
+{
+	struct run *r = ctx;
+	atomic_store(&r->line.stopping, true);
+}
+
+static void preflight_said(void *ctx, const char *name, bool ok, const char *text)
+{
+	struct run *r = ctx;
+	events_preflight(&r->events, name, ok, text);
+}
+
+/* True when a signal asked to stop. */
+static bool told_to_stop(struct run *r)
+{
+	struct signalfd_siginfo info;
+	return read(r->signals, &info, sizeof(info)) > 0;
+}
+
+/* Says once that the line has become unfit. */
+static void watch_fitness(struct run *r)
+{
+	struct err why = {0};
+	if (r->said_unfit || line_may_go_on(&r->line, &why) || why.code == E_STOPPING)
+		return;
+	r->said_unfit = true;
+	log_err(LOG_LEVEL_ERROR, &why, "the line is not fit");
+	events_line(&r->events, "unfit", err_row(why.code)->happened);
+	control_tell(r->control, json_pack("{s:s, s:o}", "event", "line", "line", line_json(r)));
+}
+
+static bool open_all(struct run *r, const struct config *config, const struct launcher *launcher, struct err *e)
+{
+	char socket_path[PATH_MAX];
+	const struct control_face face = {status, stop, r};
+	if (!http_start(e) || !line_open(&r->line, config, launcher, e) ||
+	    !preflight_local(config, preflight_said, r, e) || !preflight_cloud(&r->line, preflight_said, r, e))
+		return false;
+	return slots_start(&r->line, on_change, r, &r->slots, e) &&
+	       config_state_path(config, "station.sock", socket_path, sizeof(socket_path), e) &&
+	       control_start(socket_path, &face, &r->control, e) && usb_bus_open(slots_seen, r->slots, &r->bus, e);
+}
+
+static bool serve(struct run *r, struct err *e)
+{
+	events_line(&r->events, "ready", "Plug units in.");
+	while (!atomic_load(&r->line.stopping)) {
+		if (!usb_bus_run(r->bus, 100, e))
+			return false;
+		watch_fitness(r);
+		if (told_to_stop(r))
+			break;
+	}
+	events_line(&r->events, "stopping", "Stages that run are finished first.");
+	return true;
+}
+
+static void close_all(struct run *r)
+{
+	usb_bus_close(r->bus);
+	slots_stop(r->slots);
+	control_stop(r->control);
+	line_close(&r->line);
+	http_stop();
+}
+
+/* Signals come through a descriptor: blocked before any thread, so that all threads inherit that. */
+static bool catch_signals(int *ret, struct err *e)
+{
+	sigset_t set;
+	sigemptyset(&set);
+	sigaddset(&set, SIGINT);
+	sigaddset(&set, SIGTERM);
+	sigprocmask(SIG_BLOCK, &set, NULL);
+	*ret = signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
+	return *ret >= 0 || err_errno(e, E_FILE, "signalfd");
+}
+
+static int run_line(const struct config *config, const struct launcher *launcher, bool json, const char *stop_at, struct err *e)
+{
+	struct run r = {.signals = -1};
+	events_init(&r.events, json);
+	snprintf(r.line.stop_at, sizeof(r.line.stop_at), "%s", stop_at ? stop_at : "");
+	bool ok = catch_signals(&r.signals, e) && open_all(&r, config, launcher, e) && serve(&r, e);
+	if (!ok)
+		events_line(&r.events, "unfit", err_row(e->code)->happened);
+	bool fit = ok && !r.said_unfit;
+	close_all(&r);
+	close(r.signals);
+	if (ok)
+		events_line(&r.events, "stopped", "");
+	return fit ? EXIT_OK : EXIT_UNFIT;
+}
+
+static int run(int argc, char **argv, struct err *e)
+{
+	const char *path = NULL, *stop_at = NULL;
+	bool json = false;
+	const struct command_option options[] = {{"config", &path, NULL}, {"json", NULL, &json}, {"stop-at", &stop_at, NULL}, {0}};
+	struct config *config = NULL;
+	struct launcher launcher = {-1, 0};
+	if (!command_options(&argc, argv, options, e) || !command_config(path, &config, e))
+		return EXIT_FAILED;
+	log_setup("line", getenv("STATION_DEBUG") ? LOG_LEVEL_DEBUG : LOG_LEVEL_INFO);
+	/* The launcher is forked while this process has nothing but the configuration: no thread, no descriptor, no secret. */
+	int code = EXIT_UNFIT;
+	if (launcher_start(config, &launcher, e)) {
+		if (lockdown_no_core(e))
+			code = run_line(config, &launcher, json, stop_at, e);
+		launcher_stop(&launcher);
+	}
+	config_free(config);
+	return code;
+}
+
+const struct command run_command = {"run", "--config FILE [--json] [--stop-at STAGE:WHEN]", "run the line", run};

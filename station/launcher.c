@@ -1,0 +1,343 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "station/launcher.h"
+#include "certs/signer.h"
+#include "certs/verifier.h"
+#include "certs/warm.h"
+#include "drivers/sandbox.h"
+#include "station/base/clock.h"
+#include "station/base/lockdown.h"
+#include "station/base/log.h"
+#include "station/base/text.h"
+#include "station/base/wire.h"
+#include "station/signing.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/signalfd.h>
+#include <sys/wait.h>
+
+#define JOBS_MAX (2 * CONFIG_SLOTS_MAX)
+
+enum { ASK_SIGNER = 1, ASK_JOB, REPORT_ENDED };
+
+enum role { ROLE_DRIVER, ROLE_VERIFIER, ROLE_COUNT };
+static const char *const role_names[ROLE_COUNT] = {"driver", "verifier"};
+
+struct ask_job {
+	char node[64];
+	char driver[33];
+	int32_t profile;
+};
+
+struct report {
+	int32_t role;
+	int32_t status;		/* as waitpid gives it */
+};
+
+/* A job as the launcher knows it. report < 0: the row is free. */
+struct launched {
+	int report;
+	pid_t pid[ROLE_COUNT];	/* 0 once reaped */
+};
+
+struct office {
+	const struct config *config;
+	int line, signals;
+	pid_t self, signer;
+	struct launched job[JOBS_MAX];
+};
+
+/* ---- in the launcher ---- */
+
+/* In a child just forked: lets go of what the launcher holds. */
+static void become_child(struct office *o, const char *name)
+{
+	struct err e = {0};
+	prctl(PR_SET_NAME, name, 0, 0, 0);
+	log_setup(name + 3, LOG_LEVEL_INFO);
+	if (!lockdown_die_with_parent(o->self, &e))
+		_exit(1);
+	sigset_t none;
+	sigemptyset(&none);
+	sigprocmask(SIG_SETMASK, &none, NULL);
+	close(o->line);
+	close(o->signals);
+	for (size_t i = 0; i < JOBS_MAX; i++)
+		if (o->job[i].report >= 0)
+			close(o->job[i].report);
+}
+
+_Noreturn static void run_driver(const struct ask_job *ask, int line, int verifier)
+{
+	struct err e = {0};
+	const struct driver *driver = driver_find(ask->driver);
+	struct driver_port port = {.fd = open(ask->node, O_RDWR | O_CLOEXEC), .path = ask->node};
+	if (driver && port.fd >= 0)
+		sandbox_child(driver, &port, line, verifier);
+	if (!driver)
+		err_set(&e, E_NO_DRIVER, "no driver %s", ask->driver);
+	else
+		err_errno(&e, errno == ENODEV || errno == ENOENT ? E_USB_GONE : E_USB_OPEN, "opening %s", ask->node);
+	struct err ignored = {0};
+	if (!wire_send_err(line, &e, clock_steady_ms() + 1000, &ignored))
+		_exit(2);
+	_exit(1);
+}
+
+_Noreturn static void run_verifier(const struct config *config, const struct ask_job *ask, int line, int driver)
+{
+	const struct config_profile *p = &config->profile[ask->profile];
+	struct verifier_policy policy = {
+		.roots = p->ek_roots, .root_count = p->ek_root_count,
+		.intermediates = p->ek_intermediates, .intermediate_count = p->ek_intermediate_count,
+		.need_ek_cert = p->need_ek_cert,
+	};
+	verifier_child(line, driver, &policy);
+}
+
+static pid_t fork_role(struct office *o, enum role role, const struct ask_job *ask, const int fds[3], const int pair[2])
+{
+	pid_t pid = fork();
+	if (pid != 0)
+		return pid;
+	become_child(o, role == ROLE_DRIVER ? "st-driver" : "st-verifier");
+	close(fds[2]);
+	close(fds[role == ROLE_DRIVER ? 1 : 0]);
+	close(pair[role == ROLE_DRIVER ? 1 : 0]);
+	if (role == ROLE_DRIVER)
+		run_driver(ask, fds[0], pair[0]);
+	run_verifier(o->config, ask, fds[1], pair[1]);
+}
+
+/* fds: the children's ends of driver and verifier socket, and the launcher's end of the report socket. */
+static void launch_job(struct office *o, const struct ask_job *ask, const int fds[3])
+{
+	struct launched *row = NULL;
+	struct err e = {0};
+	int pair[2] = {-1, -1};
+	for (size_t i = 0; i < JOBS_MAX && !row; i++)
+		if (o->job[i].report < 0)
+			row = &o->job[i];
+	if (!row || !wire_pair(pair, &e)) {
+		log_error("no room for another job");
+		close(fds[2]);
+		return;
+	}
+	for (int role = 0; role < ROLE_COUNT; role++) {
+		pid_t pid = fork_role(o, role, ask, fds, pair);
+		row->pid[role] = pid > 0 ? pid : 0;
+		if (pid < 0)
+			log_error("fork: %s", strerror(errno));
+	}
+	row->report = fds[2];
+	close(pair[0]);
+	close(pair[1]);
+}
+
+static void launch_signer(struct office *o, int fd)
+{
+	pid_t pid = fork();
+	if (pid > 0)
+		o->signer = pid;
+	if (pid != 0)
+		return;
+	become_child(o, "st-signer");
+	struct signer_profile profiles[CONFIG_PROFILES_MAX];
+	struct signer_setup setup;
+	signing_setup(o->config, profiles, &setup);
+	signer_child(fd, &setup);
+}
+
+static void end_job(struct launched *row)
+{
+	for (int role = 0; role < ROLE_COUNT; role++)
+		if (row->pid[role])
+			kill(row->pid[role], SIGKILL);
+	close(row->report);
+	row->report = -1;
+}
+
+static void reap(struct office *o)
+{
+	int status;
+	pid_t pid;
+	while ((pid = waitpid(-1, &status, WNOHANG)) > 0) {
+		if (pid == o->signer)
+			log_warn("signer ended, status %d", status);
+		for (size_t i = 0; i < JOBS_MAX; i++) {
+			for (int role = 0; role < ROLE_COUNT; role++) {
+				if (o->job[i].pid[role] != pid)
+					continue;
+				struct report r = {role, status};
+				struct err ignored = {0};
+				o->job[i].pid[role] = 0;
+				if (o->job[i].report >= 0 &&
+				    !wire_send(o->job[i].report, REPORT_ENDED, &r, sizeof(r), clock_steady_ms(), &ignored))
+					log_debug("nobody reads the report of %d", (int)pid);
+			}
+		}
+	}
+}
+
+static bool serve_line(struct office *o)
+{
+	struct wire_msg m;
+	struct err e = {0};
+	int fds[WIRE_FDS_MAX];
+	size_t count = 0;
+	if (!wire_recv_fds(o->line, &m, fds, &count, clock_steady_ms() + 1000, &e))
+		return false;
+	if (m.type == ASK_JOB && m.len == sizeof(struct ask_job) && count == 3) {
+		struct ask_job ask;
+		memcpy(&ask, m.data, sizeof(ask));
+		launch_job(o, &ask, fds);
+		count = 2;	/* the report socket stays */
+	} else if (m.type == ASK_SIGNER && count == 1) {
+		launch_signer(o, fds[0]);
+	}
+	for (size_t i = 0; i < count; i++)
+		close(fds[i]);
+	return true;
+}
+
+/* One round of waiting; false when the line has ended. */
+static bool serve(struct office *o)
+{
+	struct pollfd p[2 + JOBS_MAX] = {{o->line, POLLIN, 0}, {o->signals, POLLIN, 0}};
+	for (size_t i = 0; i < JOBS_MAX; i++)
+		p[2 + i] = (struct pollfd){o->job[i].report, POLLIN, 0};
+	if (poll(p, COUNT_OF(p), -1) < 0)
+		return errno == EINTR;
+	if (p[1].revents) {
+		struct signalfd_siginfo info;
+		if (read(o->signals, &info, sizeof(info)) > 0)
+			reap(o);
+	}
+	for (size_t i = 0; i < JOBS_MAX; i++)
+		if (p[2 + i].fd >= 0 && p[2 + i].revents)
+			end_job(&o->job[i]);	/* the line never writes there: readable means closed */
+	return !p[0].revents || serve_line(o);
+}
+
+_Noreturn static void launcher_main(const struct config *config, int line, pid_t parent)
+{
+	struct err e = {0};
+	sigset_t set;
+	struct office o = {.config = config, .line = line, .self = getpid()};
+	for (size_t i = 0; i < JOBS_MAX; i++)
+		o.job[i].report = -1;
+	prctl(PR_SET_NAME, "st-launcher", 0, 0, 0);
+	log_setup("launcher", LOG_LEVEL_INFO);
+	if (!lockdown_die_with_parent(parent, &e) || !lockdown_no_core(&e))
+		_exit(1);
+	/* The terminal's Ctrl-C is for the line, which ends its children in order. */
+	signal(SIGINT, SIG_IGN);
+	signal(SIGTERM, SIG_IGN);
+	sigemptyset(&set);
+	sigaddset(&set, SIGCHLD);
+	sigprocmask(SIG_BLOCK, &set, NULL);
+	o.signals = signalfd(-1, &set, SFD_CLOEXEC);
+	lockdown_warm();
+	certs_warm();
+	while (serve(&o))
+		continue;
+	for (size_t i = 0; i < JOBS_MAX; i++)
+		if (o.job[i].report >= 0)
+			end_job(&o.job[i]);
+	if (o.signer)
+		kill(o.signer, SIGKILL);
+	_exit(0);
+}
+
+/* ---- in the line ---- */
+
+bool launcher_start(const struct config *config, struct launcher *ret, struct err *e)
+{
+	int pair[2];
+	pid_t parent = getpid();
+	if (!wire_pair(pair, e))
+		return false;
+	pid_t pid = fork();
+	if (pid < 0)
+		return err_errno(e, E_FILE, "fork");
+	if (pid == 0) {
+		close(pair[0]);
+		launcher_main(config, pair[1], parent);
+	}
+	close(pair[1]);
+	*ret = (struct launcher){pair[0], pid};
+	return true;
+}
+
+void launcher_stop(struct launcher *l)
+{
+	if (!l || l->pid <= 0)
+		return;
+	close(l->fd);
+	while (waitpid(l->pid, NULL, 0) < 0 && errno == EINTR)
+		continue;
+	*l = (struct launcher){-1, 0};
+}
+
+bool launcher_signer(const struct launcher *l, int *ret_fd, struct err *e)
+{
+	int pair[2];
+	if (!wire_pair(pair, e))
+		return false;
+	bool ok = wire_send_fds(l->fd, ASK_SIGNER, NULL, 0, &pair[1], 1, clock_steady_ms() + 5000, e);
+	close(pair[1]);
+	if (!ok) {
+		close(pair[0]);
+		return err_in(e, "asking the launcher for a signer");
+	}
+	*ret_fd = pair[0];
+	return true;
+}
+
+bool launcher_job(const struct launcher *l, const char *node, const char *driver, int profile, struct children *ret,
+		  struct err *e)
+{
+	int pair[3][2] = {{-1, -1}, {-1, -1}, {-1, -1}};
+	struct ask_job ask = {.profile = profile};
+	bool ok = TEXT_COPY(ask.node, node, e) && TEXT_COPY(ask.driver, driver, e) && wire_pair(pair[0], e) &&
+		  wire_pair(pair[1], e) && wire_pair(pair[2], e);
+	int theirs[3] = {pair[0][1], pair[1][1], pair[2][1]};
+	ok = ok && wire_send_fds(l->fd, ASK_JOB, &ask, sizeof(ask), theirs, 3, clock_steady_ms() + 5000, e);
+	*ret = (struct children){pair[0][0], pair[1][0], pair[2][0]};
+	for (int i = 0; i < 3; i++)
+		if (theirs[i] >= 0)
+			close(theirs[i]);
+	if (ok)
+		return true;
+	children_fini(ret);
+	return err_in(e, "asking the launcher for a job");
+}
+
+void children_why(const struct children *c, char *out, size_t room)
+{
+	struct report r;
+	struct err ignored = {0};
+	out[0] = '\0';
+	if (!wire_expect(c->report, REPORT_ENDED, &r, sizeof(r), clock_steady_ms() + 200, &ignored) || r.role < 0 ||
+	    r.role >= ROLE_COUNT)
+		return;
+	if (WIFSIGNALED(r.status))
+		snprintf(out, room, "%s child killed by signal %d", role_names[r.role], WTERMSIG(r.status));
+	else
+		snprintf(out, room, "%s child ended with %d", role_names[r.role], WEXITSTATUS(r.status));
+}
+
+void children_fini(struct children *c)
+{
+	int *fds[] = {&c->driver, &c->verifier, &c->report};
+	for (size_t i = 0; i < COUNT_OF(fds); i++) {
+		if (*fds[i] >= 0)
+			close(*fds[i]);
+		*fds[i] = -1;
+	}
+}

@@ -1,0 +1,101 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "station/line.h"
+#include "station/base/clock.h"
+
+#include <errno.h>
+#include <limits.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+
+void line_dps_setup(const struct config *c, struct dps_setup *ret)
+{
+	*ret = (struct dps_setup){
+		.endpoint = c->dps_endpoint, .global_endpoint = c->dps_global_endpoint, .id_scope = c->dps_id_scope,
+		.ca_file = c->dps_ca_file, .proxy = c->dps_proxy, .proxy_secret = c->dps_proxy_secret,
+		.arm_endpoint = c->arm_endpoint, .arm_id = c->arm_id, .arm_secret = c->arm_token,
+		.policy = c->dps_policy,
+	};
+	const struct { const char *secret, *auth; } kinds[] = {
+		{c->dps_policy_key, "policy-key"}, {c->dps_sas_token, "sas-token"}, {c->dps_bearer_token, "bearer-token"},
+	};
+	for (size_t i = 0; i < COUNT_OF(kinds); i++) {
+		if (!kinds[i].secret[0])
+			continue;
+		ret->auth = kinds[i].auth;
+		ret->secret = kinds[i].secret;
+	}
+}
+
+bool line_open(struct line *l, const struct config *config, const struct launcher *launcher, struct err *e)
+{
+	char path[PATH_MAX];
+	l->config = config;
+	l->launcher = *launcher;
+	l->started_ms = clock_wall_ms();
+	pthread_mutex_init(&l->lock, NULL);
+	line_dps_setup(config, &l->dps_setup);
+	if (mkdir(config->state_dir, 0750) < 0 && errno != EEXIST)
+		return err_errno(e, E_FILE, "making %s", config->state_dir);
+	return config_state_path(config, "ledger.db", path, sizeof(path), e) &&
+	       ledger_open(path, config->log_origin, &l->ledger, e) &&
+	       signing_open(&l->signing, &l->launcher, l->ledger, e) && dps_open(&l->dps_setup, &l->dps, e);
+}
+
+void line_close(struct line *l)
+{
+	if (!l || !l->config)
+		return;
+	dps_close(l->dps);
+	signing_close(&l->signing);
+	ledger_close(l->ledger);
+	pthread_mutex_destroy(&l->lock);
+	l->config = NULL;
+}
+
+bool line_claim_unit(struct line *l, const uint8_t ek_spki[static SHA256_SIZE], const char *slot, struct err *e)
+{
+	int mine = -1;
+	bool ok = true;
+	pthread_mutex_lock(&l->lock);
+	for (int i = 0; i < CONFIG_SLOTS_MAX && ok; i++) {
+		bool same_slot = !strcmp(l->active[i].slot, slot);
+		if (same_slot || (mine < 0 && !l->active[i].slot[0]))
+			mine = i;	/* its own row, else the first free one: there are as many rows as slots */
+		if (l->active[i].slot[0] && !same_slot && !memcmp(l->active[i].ek_spki, ek_spki, SHA256_SIZE))
+			ok = err_set(e, E_CLONE, "the same endorsement key is in slot %s at this moment", l->active[i].slot);
+	}
+	if (ok) {
+		memcpy(l->active[mine].ek_spki, ek_spki, SHA256_SIZE);
+		snprintf(l->active[mine].slot, sizeof(l->active[mine].slot), "%s", slot);
+	}
+	pthread_mutex_unlock(&l->lock);
+	return ok;
+}
+
+void line_release_unit(struct line *l, const char *slot)
+{
+	pthread_mutex_lock(&l->lock);
+	for (int i = 0; i < CONFIG_SLOTS_MAX; i++)
+		if (!strcmp(l->active[i].slot, slot))
+			l->active[i].slot[0] = '\0';
+	pthread_mutex_unlock(&l->lock);
+}
+
+void line_set_unfit(struct line *l, const struct err *cause)
+{
+	pthread_mutex_lock(&l->lock);
+	if (l->unfit.code == E_NONE)
+		l->unfit = *cause;
+	pthread_mutex_unlock(&l->lock);
+}
+
+bool line_may_go_on(struct line *l, struct err *e)
+{
+	if (atomic_load(&l->stopping))
+		return err_set(e, E_STOPPING, "the line is stopping");
+	pthread_mutex_lock(&l->lock);
+	struct err unfit = l->unfit;
+	pthread_mutex_unlock(&l->lock);
+	return unfit.code == E_NONE || err_native(e, unfit.code, unfit.native, "%s", unfit.what);
+}

@@ -1,0 +1,71 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The table of subcommands, and what their exit codes mean: 0 done, 1 failed, 2 not understood, 3 the line is not fit. */
+#include "station/base/log.h"
+#include "station/cmd/cmd.h"
+
+#include <stdio.h>
+#include <string.h>
+
+static const struct command *const commands[] = {
+	&run_command,	     &devices_command,	 &status_command,     &watch_command,	&console_command,
+	&check_config_command, &check_cloud_command, &group_ensure_command, &ca_init_command, &ca_prove_command,
+	&id_command,	     &audit_verify_command, &report_command,	     &stages_command,
+};
+
+static void usage(FILE *out)
+{
+	fprintf(out, "station %s: enrolls devices into Azure IoT Hub Device Provisioning Service\n\n", STATION_VERSION);
+	for (size_t i = 0; i < COUNT_OF(commands); i++)
+		fprintf(out, "  %-14s %-44s %s\n", commands[i]->name, commands[i]->usage, commands[i]->summary);
+	fprintf(out, "\nExit codes: 0 done, 1 failed, 2 not understood, 3 the line is not fit to start or go on.\n");
+}
+
+/* How many words of argv the name takes; 0 if it is not this command. */
+static int matches(const char *name, int argc, char **argv)
+{
+	const char *space = strchr(name, ' ');
+	size_t first = space ? (size_t)(space - name) : strlen(name);
+	if (strlen(argv[0]) != first || strncmp(argv[0], name, first) != 0)
+		return 0;
+	if (!space)
+		return 1;
+	return argc > 1 && !strcmp(argv[1], space + 1) ? 2 : 0;
+}
+
+static void print_error(const struct err *e)
+{
+	const struct err_row *row = err_row(e->code);
+	fprintf(stderr, "%s  %s\n  %s\n  Call: %s.  (%s)\n", row->code, row->happened, row->todo, row->whom, e->what);
+}
+
+static int run(int argc, char **argv)
+{
+	struct err e = {0};
+	for (size_t i = 0; i < COUNT_OF(commands); i++) {
+		int words = matches(commands[i]->name, argc, argv);
+		if (!words)
+			continue;
+		int code = commands[i]->run(argc - words, argv + words, &e);
+		if (e.code != E_NONE)
+			print_error(&e);
+		return e.code == E_USAGE ? EXIT_USAGE : code;
+	}
+	err_set(&e, E_USAGE, "there is no verb \"%s\"", argv[0]);
+	print_error(&e);
+	return EXIT_USAGE;
+}
+
+int main(int argc, char **argv)
+{
+	log_setup("station", getenv("STATION_DEBUG") ? LOG_LEVEL_DEBUG : LOG_LEVEL_INFO);
+	bool help = argc > 1 && (!strcmp(argv[1], "help") || !strcmp(argv[1], "--help") || !strcmp(argv[1], "-h"));
+	if (argc > 1 && !strcmp(argv[1], "--version")) {
+		printf("station %s\n", STATION_VERSION);
+		return EXIT_OK;
+	}
+	if (argc < 2 || help) {
+		usage(help ? stdout : stderr);
+		return help ? EXIT_OK : EXIT_USAGE;
+	}
+	return run(argc - 1, argv + 1);
+}

@@ -1,0 +1,267 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The sentence: detect the device, identify it, read its endorsement key, make its leaf key, attest that both live in one genuine TPM, derive its
+ * registration id, sign its leaf, install leaf and chain, enroll it, verify by registering as the device would, finish its factory mode, record.
+ *
+ * Every stage may be run again after a power cut at any instant: it looks at what is there first, and what it made before is found again.
+ * A device that comes back starts at the top; the ledger and the device together say what is already done. */
+#include "station/pipeline.h"
+#include "certs/ca.h"
+#include "certs/remote_key.h"
+#include "station/base/text.h"
+#include "station/bundle.h"
+#include "station/dps/runtime.h"
+#include "station/reserve.h"
+#include "station/regid.h"
+#include "station/result.h"
+
+#include <string.h>
+
+static bool detect(struct job *j, struct err *e);
+static bool identify(struct job *j, struct err *e);
+static bool read_key(struct job *j, struct err *e);
+static bool make_key(struct job *j, struct err *e);
+static bool attest(struct job *j, struct err *e);
+static bool derive_id(struct job *j, struct err *e);
+static bool sign(struct job *j, struct err *e);
+static bool install(struct job *j, struct err *e);
+static bool enroll(struct job *j, struct err *e);
+static bool verify(struct job *j, struct err *e);
+static bool finish(struct job *j, struct err *e);
+static bool record(struct job *j, struct err *e);
+
+static bool device_is_open(const struct job *j);
+static bool factory_mode_ends_here(const struct job *j);
+
+const struct stage pipeline[] = {
+	{"detect", detect, NULL, TOUCH_READ, 3, 10000, false, "Opening the unit"},
+	{"identify", identify, NULL, TOUCH_READ, 3, 10000, false, "Asking who it is"},
+	{"read-key", read_key, NULL, TOUCH_READ | TOUCH_DEVICE, 2, 200000, false, "Reading its endorsement key"},
+	{"make-key", make_key, NULL, TOUCH_DEVICE, 2, 60000, false, "Making its key"},
+	{"attest", attest, NULL, TOUCH_READ, 2, 60000, false, "Proving its TPM"},
+	{"derive-id", derive_id, NULL, 0, 1, 1000, true, "Deriving its id"},
+	{"sign", sign, NULL, TOUCH_LEDGER, 2, 40000, true, "Signing its certificate"},
+	{"install", install, device_is_open, TOUCH_DEVICE, 3, 30000, false, "Installing its certificate"},
+	{"enroll", enroll, NULL, TOUCH_CLOUD, 3, 60000, true, "Enrolling it"},
+	{"verify", verify, NULL, TOUCH_READ | TOUCH_CLOUD, 3, 90000, false, "Registering as it will"},
+	{"finish", finish, factory_mode_ends_here, TOUCH_DEVICE, 3, 10000, false, "Closing factory mode"},
+	{"record", record, NULL, TOUCH_LEDGER, 2, 20000, true, "Writing the record"},
+};
+const int pipeline_count = COUNT_OF(pipeline);
+
+static const struct driver *const device = &sandbox_driver;
+
+/* Opens the device in a child of its own; its judge is forked with it. */
+static bool detect(struct job *j, struct err *e)
+{
+	if (!usb_match(&j->usb, j->driver))
+		return err_set(e, E_NO_DRIVER, "%s \"%s\" is nothing for driver %s", j->usb.maker, j->usb.product, j->profile->driver);
+	device->close(&j->device);
+	children_fini(&j->children);
+	if (!launcher_job(&j->line->launcher, j->usb.node, j->profile->driver, j->slot->profile, &j->children, e))
+		return false;
+	const struct driver_port port = {.fd = j->children.driver, .path = j->usb.node};
+	const struct driver_call call = job_call(j);
+	return device->open(&j->device, &port, &call, e);
+}
+
+/* Who it says it is: the label on USB and the one inside must agree. */
+static bool identify(struct job *j, struct err *e)
+{
+	const struct driver_call call = job_call(j);
+	if (!device->identify(&j->device, &call, &j->identity, e))
+		return false;
+	if (strcmp(j->identity.serial, j->usb.serial) != 0)
+		return err_set(e, E_SERIAL_MISMATCH, "\"%s\" on USB, \"%s\" inside", j->usb.serial, j->identity.serial);
+	return true;
+}
+
+/* Reads and judges the endorsement key, puts the TCG's own in its place where none is (or where the profile says replace), and
+ * finds out whether the unit is known. */
+static bool read_key(struct job *j, struct err *e)
+{
+	const struct driver_call call = job_call(j);
+	const struct driver_ek_request persist = {.replace_mismatch = j->profile->ek_mismatch == OTHER_REPLACE};
+	struct driver_ek_read got;
+	struct err first = {0};
+	if (!device->read_ek(&j->device, &call, &got, e))
+		return false;
+	bool judged = got.present && verifier_client_judge_ek(j->children.verifier, j->deadline_ms, &j->ek, &first);
+	bool may_make = !got.present || (first.code == E_EK_MISMATCH && persist.replace_mismatch);
+	if (!judged && !may_make)
+		return err_native(e, first.code, first.native, "%s", first.what);
+	if (!judged && !device_is_open(j))
+		return err_set(e, E_BRIDGE_CLOSED, "the endorsement key is missing and factory mode is closed");
+	if (!judged && (!device->persist_ek(&j->device, &call, &persist, e) ||
+			!verifier_client_judge_ek(j->children.verifier, j->deadline_ms, &j->ek, e)))
+		return false;
+	return reserve_unit(j, e);
+}
+
+/* The key of this job: the same job gets the same key back. */
+static bool make_key(struct job *j, struct err *e)
+{
+	const struct driver_call call = job_call(j);
+	struct driver_key_request req = {.handle = j->profile->key_handle,
+					 .replace_other = j->profile->existing_key == OTHER_REPLACE};
+	struct driver_key_made made;
+	sha256_of(j->row.id, strlen(j->row.id), req.seed);
+	return device->make_key(&j->device, &call, &req, &made, e);
+}
+
+/* Fresh challenge: this TPM holds its endorsement key, and the leaf key lives beside it. A closed unit can only be recognised. */
+static bool attest(struct job *j, struct err *e)
+{
+	const struct driver_call call = job_call(j);
+	int judge = j->children.verifier;
+	bool open = device_is_open(j);
+	if (open && !device->read_ak(&j->device, &call, e))
+		return false;
+	if (!verifier_client_challenge(judge, j->deadline_ms, open ? CHALLENGE_AK : CHALLENGE_LEAF, e) ||
+	    !device->activate(&j->device, &call, e))
+		return false;
+	if (open && !device->certify(&j->device, &call, e))
+		return false;
+	if (!verifier_client_judge_attestation(judge, j->deadline_ms, &j->attest, e))
+		return false;
+	return reserve_leaf_key(j, e);
+}
+
+static bool derive_id(struct job *j, struct err *e)
+{
+	const struct regid_facts facts = {j->identity.serial, j->identity.model, j->ek.ek_sha256};
+	char id[REGID_ROOM];
+	switch (j->profile->id) {
+	case ID_EK_SHA256:
+		regid_from_hash(j->ek.ek_sha256, id);
+		break;
+	case ID_SPKI_SHA256:
+		regid_from_hash(j->attest.spki_sha256, id);
+		break;
+	case ID_TEMPLATE:
+		if (!regid_from_template(j->profile->id_template, &facts, id, e))
+			return false;
+		break;
+	}
+	if (j->row.registration_id[0] && strcmp(j->row.registration_id, id) != 0)
+		return err_set(e, E_CLONE, "this unit was \"%s\" before and would now be \"%s\"", j->row.registration_id, id);
+	memcpy(j->row.registration_id, id, sizeof(id));
+	return true;
+}
+
+/* The intent goes on record first, then the signer signs against the proof of it. What was signed before is in the ledger. */
+static bool sign(struct job *j, struct err *e)
+{
+	struct intent intent;
+	struct leaf_reply reply;
+	if (j->row.leaf.len)
+		return true;
+	if (!reserve_intent(j, &intent, e) ||
+	    !signing_leaf(&j->line->signing, &intent, (uint64_t)j->row.intent_index, &reply, e))
+		return false;
+	return bytes_set(&j->row.leaf, reply.der, reply.len, e);
+}
+
+static bool device_is_open(const struct job *j)
+{
+	return !j->identity.factory_closed;
+}
+
+static bool build_bundle(struct job *j, struct err *e)
+{
+	struct bytes chain[SIGNER_CHAIN_MAX];
+	const struct bundle_parts parts = {
+		.leaf = &j->row.leaf, .chain = chain, .chain_count = signing_chain(&j->line->signing, chain),
+		.id_scope = dps_id_scope(j->line->dps), .global_endpoint = dps_global_endpoint(j->line->dps),
+		.registration_id = j->row.registration_id, .key_handle = j->profile->key_handle,
+	};
+	return bundle_build(&parts, &j->bundle, e);
+}
+
+static bool install(struct job *j, struct err *e)
+{
+	const struct driver_call call = job_call(j);
+	if (!build_bundle(j, e))
+		return false;
+	sha256_of(j->bundle.data, j->bundle.len, j->row.bundle_sha256);
+	return device->install(&j->device, &call, &j->bundle, e);
+}
+
+/* A member of an enrollment group needs no entry of its own: that the group is there, enabled, and holds our CA is what preflight proved,
+ * and what is checked here is that the leaf really hangs from that CA. */
+static bool enroll(struct job *j, struct err *e)
+{
+	struct bytes chain[SIGNER_CHAIN_MAX];
+	const struct signer_info *ca = &j->line->signing.info;
+	size_t count = signing_chain(&j->line->signing, chain);
+	return cert_chain_holds(j->row.leaf.data, j->row.leaf.len, chain, count, ca->root, ca->root_len, e);
+}
+
+static bool sign_on_device(void *ctx, const uint8_t digest[static SHA256_SIZE], struct key_signature *ret, struct err *e)
+{
+	struct job *j = ctx;
+	const struct driver_call call = job_call(j);
+	return device->sign(&j->device, &call, digest, ret, e);
+}
+
+/* What the first boot will do: a registration over mutual TLS whose private key is in the device's TPM. */
+static bool rehearse(struct job *j, struct err *e)
+{
+	struct bytes chain[SIGNER_CHAIN_MAX];
+	struct err cause = {0};
+	const struct remote_key key = {.key = j->attest.leaf, .sign = sign_on_device, .ctx = j, .cause = &cause};
+	const struct http_identity identity = {.key = &key, .leaf = j->row.leaf.data, .leaf_len = j->row.leaf.len, .chain = chain,
+					       .chain_count = signing_chain(&j->line->signing, chain)};
+	struct runtime_result result = {0};
+	if (!runtime_register(j->line->dps, j->row.registration_id, &identity, j->deadline_ms, &result, e))
+		return err_in(e, "rehearsal of %s", j->row.registration_id);
+	return TEXT_COPY(j->row.hub, result.state.hub, e) && TEXT_COPY(j->row.device_id, result.state.device_id, e) &&
+	       reserve_traces(j, e);
+}
+
+static bool verify(struct job *j, struct err *e)
+{
+	const struct driver_call call = job_call(j);
+	int judge = j->children.verifier;
+	bool closed = !device_is_open(j);
+	if (!device->read_back(&j->device, &call, e))
+		return false;
+	if (!closed && (!verifier_client_challenge(judge, j->deadline_ms, CHALLENGE_KEY, e) ||
+			!device->prove_key(&j->device, &call, e)))
+		return false;
+	if (!verifier_client_judge_install(judge, j->deadline_ms, j->row.bundle_sha256, closed, e))
+		return false;
+	return j->row.hub[0] ? true : rehearse(j, e);
+}
+
+static bool factory_mode_ends_here(const struct job *j)
+{
+	return j->profile->finish && device_is_open(j);
+}
+
+static bool finish(struct job *j, struct err *e)
+{
+	const struct driver_call call = job_call(j);
+	if (!device->finish(&j->device, &call, j->row.bundle_sha256, e))
+		return false;
+	j->row.closed = true;
+	return true;
+}
+
+/* A checkpoint leaves the station with every result. */
+static bool record(struct job *j, struct err *e)
+{
+	struct checkpoint_reply note;
+	j->row.closed |= j->identity.factory_closed;
+	if (!signing_checkpoint(&j->line->signing, &note, e))
+		return false;
+	memcpy(j->checkpoint, note.note, sizeof(note.note));
+	return result_write(j, e);
+}
+
+int pipeline_find(const char *name)
+{
+	for (int i = 0; i < pipeline_count; i++)
+		if (!strcmp(pipeline[i].name, name))
+			return i;
+	return -1;
+}

@@ -1,0 +1,160 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "station/preflight.h"
+#include "certs/ca.h"
+#include "drivers/driver.h"
+#include "station/base/clock.h"
+#include "station/dps/check.h"
+
+#include <dirent.h>
+#include <libgen.h>
+#include <limits.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/statvfs.h>
+
+#define CLOUD_MS 30000
+#define DISK_MIN_BYTES (64u << 20)
+#define CLOCK_EARLIEST_MS 1767225600000	/* 2026-01-01: a clock before this program was written is wrong */
+
+static bool drivers_exist(const struct config *c, struct err *e)
+{
+	for (size_t i = 0; i < c->profile_count; i++)
+		if (!driver_find(c->profile[i].driver))
+			return err_set(e, E_CONFIG, "profile %s: there is no driver \"%s\"", c->profile[i].name, c->profile[i].driver);
+	return true;
+}
+
+static bool same_file(const char *a, const char *b)
+{
+	struct stat x, y;
+	return stat(a, &x) == 0 && stat(b, &y) == 0 && x.st_dev == y.st_dev && x.st_ino == y.st_ino;
+}
+
+/* Where a line's keys lie, no further private key may lie: it would be the root's, or another line's. */
+static bool directory_holds_no_other_key(const struct config *c, const char *of, struct err *e)
+{
+	char copy[PATH_MAX], path[2 * PATH_MAX];
+	snprintf(copy, sizeof(copy), "%s", of);
+	const char *name = dirname(copy);
+	DIR *dir = opendir(name);
+	struct dirent *entry;
+	bool ok = true;
+	if (!dir)
+		return err_errno(e, E_FILE, "looking into %s", name);
+	while (ok && (entry = readdir(dir))) {
+		bool key_here = false;
+		struct stat st;
+		struct err ignored = {0};
+		snprintf(path, sizeof(path), "%s/%s", name, entry->d_name);
+		if (stat(path, &st) < 0 || !S_ISREG(st.st_mode) || st.st_size > 65536)
+			continue;
+		if (same_file(path, c->ca_key) || same_file(path, c->ca_log_key))
+			continue;
+		if (cert_key_is_readable(path, &key_here, &ignored) && key_here)
+			ok = err_set(e, E_CA_ROOT_HERE, "%s holds a private key that a line does not need", path);
+	}
+	closedir(dir);
+	return ok;
+}
+
+static bool no_root_key_is_readable(const struct config *c, struct err *e)
+{
+	return directory_holds_no_other_key(c, c->ca_key, e) && directory_holds_no_other_key(c, c->ca_chain, e);
+}
+
+static bool clock_is_sane(const struct config *c, struct err *e)
+{
+	(void)c;
+	char now[CLOCK_TEXT];
+	clock_text(clock_wall_ms(), now);
+	return clock_wall_ms() >= CLOCK_EARLIEST_MS || err_set(e, E_CLOCK, "it is not %s", now);
+}
+
+static bool disk_has_room(const struct config *c, struct err *e)
+{
+	struct statvfs fs;
+	if (statvfs(c->state_dir, &fs) < 0)
+		return err_errno(e, E_FILE, "%s", c->state_dir);
+	unsigned long long free_bytes = (unsigned long long)fs.f_bavail * fs.f_frsize;
+	return free_bytes >= DISK_MIN_BYTES ||
+	       err_set(e, E_DB_FULL, "%llu MiB are free at %s, %u are needed", free_bytes >> 20, c->state_dir, DISK_MIN_BYTES >> 20);
+}
+
+bool preflight_local(const struct config *c, preflight_row *row, void *ctx, struct err *e)
+{
+	static const struct {
+		const char *name, *claim;
+		bool (*holds)(const struct config *c, struct err *e);
+	} claims[] = {
+		{"drivers", "every profile's driver is in this build", drivers_exist},
+		{"root key", "no root's private key is readable here", no_root_key_is_readable},
+		{"clock", "the clock is sane", clock_is_sane},
+		{"disk", "the disk has room", disk_has_room},
+	};
+	for (size_t i = 0; i < COUNT_OF(claims); i++) {
+		bool ok = claims[i].holds(c, e);
+		row(ctx, claims[i].name, ok, ok ? claims[i].claim : e->what);
+		if (!ok)
+			return false;
+	}
+	return true;
+}
+
+/* ---- the cloud ---- */
+
+struct rows {
+	preflight_row *row;
+	void *ctx;
+};
+
+static void pass_on(void *ctx, const struct check_row *r)
+{
+	const struct rows *rows = ctx;
+	rows->row(rows->ctx, r->name, r->ok, r->text);
+}
+
+static bool ca_may_issue(struct line *l, struct err *e)
+{
+	const struct signer_info *ca = &l->signing.info;
+	char until[CLOCK_TEXT];
+	int64_t end_ms = ca->issue_until_ms < ca->ca_not_after_ms ? ca->issue_until_ms : ca->ca_not_after_ms;
+	clock_text(end_ms, until);
+	return clock_wall_ms() < end_ms || err_set(e, E_CA_EXPIRED, "issuing ended at %s", until);
+}
+
+static bool group_is_right(struct line *l, const struct config_profile *p, const struct check_chain *chain, struct err *e)
+{
+	AUTO(group) struct group group = {0};
+	int64_t deadline_ms = clock_steady_ms() + CLOUD_MS;
+	if (!check_group(l->dps, p->group, chain, deadline_ms, &group, e))
+		return err_in(e, "profile %s", p->name);
+	return p->rehearse_here || check_allocation(l->dps, &group, deadline_ms, e) || err_in(e, "profile %s", p->name);
+}
+
+static bool report(const struct rows *rows, const char *name, const char *claim, bool ok, const struct err *e)
+{
+	rows->row(rows->ctx, name, ok, ok ? claim : e->what);
+	return ok;
+}
+
+bool preflight_cloud(struct line *l, preflight_row *row, void *ctx, struct err *e)
+{
+	struct rows rows = {row, ctx};
+	const struct config *c = l->config;
+	struct bytes ca[SIGNER_CHAIN_MAX + 1];
+	struct check_chain chain = {ca, signing_chain(&l->signing, ca)};
+	const struct signer_info *info = &l->signing.info;
+	if (info->root_len)
+		ca[chain.count++] = (struct bytes){.data = (uint8_t *)(uintptr_t)info->root, .len = info->root_len};
+	if (!report(&rows, "issuing", "the CA may issue", ca_may_issue(l, e), e) ||
+	    !check_cloud(l->dps, c->profile[0].group, clock_steady_ms() + CLOUD_MS, pass_on, &rows, e))
+		return false;
+	if (!report(&rows, "CA", "our CA is verified on this DPS",
+		    check_ca_verified(l->dps, &chain, clock_steady_ms() + CLOUD_MS, e), e))
+		return false;
+	for (size_t i = 0; i < c->profile_count; i++)
+		if (!report(&rows, "group", c->profile[i].group, group_is_right(l, &c->profile[i], &chain, e), e))
+			return false;
+	return true;
+}

@@ -1,0 +1,168 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "station/reserve.h"
+#include "station/base/clock.h"
+#include "station/base/text.h"
+#include "station/pipeline.h"
+
+#include <stdio.h>
+#include <string.h>
+#include <sys/random.h>
+
+static bool commit_or_undo(struct ledger *l, bool ok, struct err *e)
+{
+	if (ok)
+		return ledger_commit(l, e);
+	ledger_rollback(l);
+	return false;
+}
+
+static bool put_row(struct job *j, struct err *e)
+{
+	struct ledger *l = j->line->ledger;
+	if (!ledger_begin(l, e))
+		return false;
+	j->row.updated_ms = clock_wall_ms();
+	return commit_or_undo(l, jobs_put(l, &j->row, e), e);
+}
+
+static bool random_bytes(void *out, size_t len, struct err *e)
+{
+	return getrandom(out, len, 0) == (ssize_t)len || err_errno(e, E_FILE, "random numbers");
+}
+
+/* The row must be this unit's in every field that is known already. */
+static bool row_is_this_unit(const struct job *j, const struct job_row *row, struct err *e)
+{
+	if (strcmp(row->serial, j->identity.serial) != 0)
+		return err_set(e, E_CLONE, "this endorsement key was seen on unit \"%s\", now it is in unit \"%s\"", row->serial,
+			       j->identity.serial);
+	return true;
+}
+
+static bool new_row(struct job *j, struct err *e)
+{
+	uint8_t id[16];
+	if (j->identity.factory_closed)
+		return err_set(e, E_BRIDGE_CLOSED, "unit \"%s\" was closed, but not by this station", j->identity.serial);
+	if (!random_bytes(id, sizeof(id), e))
+		return false;
+	hex_encode(id, sizeof(id), j->row.id);
+	j->row.intent_index = -1;
+	j->row.started_ms = clock_wall_ms();
+	return true;
+}
+
+static bool find_row(struct job *j, struct err *e)
+{
+	AUTO(job_row) struct job_row row = {0};
+	bool found;
+	if (!jobs_find(j->line->ledger, JOB_BY_EK, j->ek.spki_sha256, &row, &found, e))
+		return false;
+	if (!found)
+		return new_row(j, e);
+	if (!row_is_this_unit(j, &row, e))
+		return false;
+	job_row_fini(&j->row);
+	j->row = row;
+	row.leaf = (struct bytes){0};	/* now the job's */
+	j->recognised = j->row.verdict == VERDICT_PASS;
+	return true;
+}
+
+bool reserve_unit(struct job *j, struct err *e)
+{
+	if (!line_claim_unit(j->line, j->ek.spki_sha256, j->slot->name, e) || !find_row(j, e))
+		return false;
+	struct job_row *row = &j->row;
+	if (!TEXT_COPY(row->slot, j->slot->name, e) || !TEXT_COPY(row->driver, j->driver->name, e) ||
+	    !TEXT_COPY(row->profile, j->profile->name, e) || !TEXT_COPY(row->order, j->profile->order, e) ||
+	    !TEXT_COPY(row->serial, j->identity.serial, e) || !TEXT_COPY(row->model, j->identity.model, e) ||
+	    !TEXT_COPY(row->revision, j->identity.revision, e))
+		return false;
+	memcpy(row->ek_sha256, j->ek.ek_sha256, SHA256_SIZE);
+	memcpy(row->ek_spki_sha256, j->ek.spki_sha256, SHA256_SIZE);
+	row->visits++;
+	if (put_row(j, e))
+		return true;
+	if (e->code == E_CLONE)
+		j->row.id[0] = '\0';	/* nothing of this unit is on record under its own name */
+	return false;
+}
+
+bool reserve_leaf_key(struct job *j, struct err *e)
+{
+	struct job_row *row = &j->row;
+	if (row->leaf.len && memcmp(row->leaf_spki_sha256, j->attest.spki_sha256, SHA256_SIZE) != 0)
+		return err_set(e, E_CLONE, "unit \"%s\" holds another key than the one its certificate was signed for", row->serial);
+	memcpy(row->leaf_spki_sha256, j->attest.spki_sha256, SHA256_SIZE);
+	return put_row(j, e);
+}
+
+static bool fill_intent(const struct job *j, int64_t time_ms, struct intent *ret, struct err *e)
+{
+	memset(ret, 0, sizeof(*ret));
+	ret->time_ms = time_ms;
+	ret->key = j->attest.leaf;
+	memcpy(ret->serial, j->row.cert_serial, INTENT_SERIAL);
+	return TEXT_COPY(ret->job, j->row.id, e) && TEXT_COPY(ret->registration_id, j->row.registration_id, e) &&
+	       TEXT_COPY(ret->profile, j->row.profile, e) && TEXT_COPY(ret->order, j->row.order, e);
+}
+
+struct found_time { int64_t time_ms; };
+
+static bool take_time(void *ctx, uint64_t index, const char *type, const char *job, const void *entry, size_t len)
+{
+	struct found_time *found = ctx;
+	struct err ignored = {0};
+	AUTO(json) json_t *text = NULL;
+	(void)index, (void)type, (void)job;
+	if (json_parse(entry, len, &text, &ignored))
+		found->time_ms = json_int_or(text, "time", -1);
+	return false;
+}
+
+/* The intent that stands in the log, with its own time: the leaf that comes of it is the same certificate, however often it is signed. */
+static bool old_intent(struct job *j, struct intent *ret, struct err *e)
+{
+	struct found_time found = {-1};
+	uint64_t index = (uint64_t)j->row.intent_index;
+	if (!audit_scan(j->line->ledger, index, index + 1, take_time, &found, e))
+		return false;
+	if (found.time_ms < 0)
+		return err_set(e, E_AUDIT, "entry %lld is no intent", (long long)j->row.intent_index);
+	return fill_intent(j, found.time_ms, ret, e);
+}
+
+bool reserve_intent(struct job *j, struct intent *ret, struct err *e)
+{
+	struct ledger *l = j->line->ledger;
+	AUTO(bytes) struct bytes entry = {.max = AUDIT_ENTRY_MAX};
+	uint64_t index;
+	if (j->row.intent_index >= 0)
+		return old_intent(j, ret, e);
+	if (!random_bytes(j->row.cert_serial, CERT_SERIAL, e))
+		return false;
+	j->row.cert_serial[0] = (uint8_t)((j->row.cert_serial[0] & 0x7f) | 0x40);	/* positive, and always 16 bytes long */
+	if (!fill_intent(j, clock_wall_ms(), ret, e) || !intent_entry(ret, &entry, e) || !ledger_begin(l, e))
+		return false;
+	bool ok = audit_append_entry(l, "sign.intent", j->row.id, entry.data, entry.len, ret->time_ms, &index, e);
+	if (ok)
+		j->row.intent_index = (int64_t)index;
+	ok = commit_or_undo(l, ok && jobs_put(l, &j->row, e), e);
+	if (!ok)
+		j->row.intent_index = -1;
+	return ok;
+}
+
+bool reserve_traces(struct job *j, struct err *e)
+{
+	struct ledger *l = j->line->ledger;
+	const struct job_row *row = &j->row;
+	int64_t now = clock_wall_ms();
+	if (!ledger_begin(l, e))
+		return false;
+	bool ok = jobs_put(l, row, e) &&
+		  jobs_keep_trace(l, row->id, "registration", dps_endpoint(j->line->dps), row->registration_id, now, e) &&
+		  jobs_keep_trace(l, row->id, "hub device", row->hub, row->device_id, now, e);
+	return commit_or_undo(l, ok, e);
+}

@@ -1,0 +1,23 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What a stage puts on record before it goes on: who the unit is, whose key this is, the intent to sign, what was left in the cloud.
+ * Each is one transaction; each refuses an identity that another unit has (promise 3). */
+#ifndef STATION_RESERVE_H
+#define STATION_RESERVE_H
+
+#include "certs/intent.h"
+#include "station/job.h"
+
+/* Finds the unit by its judged endorsement key and takes its row over, or makes a row. E_CLONE if the key, or the serial number, belongs to another
+ * unit or is in another slot now; E_BRIDGE_CLOSED for a closed unit that this ledger did not close. */
+WARN_UNUSED bool reserve_unit(struct job *j, struct err *e);
+
+/* Puts the attested leaf key into the row. E_CLONE if another unit has it, or if this unit had another one when its leaf was signed. */
+WARN_UNUSED bool reserve_leaf_key(struct job *j, struct err *e);
+
+/* The intent to sign: the one on record, or a new one with a fresh serial number. */
+WARN_UNUSED bool reserve_intent(struct job *j, struct intent *ret, struct err *e);
+
+/* Keeps what the rehearsal left in the cloud: a registration record and a device in the hub. */
+WARN_UNUSED bool reserve_traces(struct job *j, struct err *e);
+
+#endif

@@ -1,0 +1,152 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "station/signing.h"
+#include "db/audit.h"
+#include "station/base/clock.h"
+#include "station/base/log.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#define SIGNER_READY_MS 30000	/* a passphrase is stretched on purpose */
+#define SIGNER_ANSWER_MS 10000
+
+void signing_setup(const struct config *config, struct signer_profile *profiles, struct signer_setup *ret)
+{
+	char *path = NULL;
+	for (size_t i = 0; i < config->profile_count; i++) {
+		memcpy(profiles[i].name, config->profile[i].name, sizeof(profiles[i].name));
+		profiles[i].validity_days = config->profile[i].validity_days;
+	}
+	*ret = (struct signer_setup){
+		.chain_path = config->ca_chain, .key_path = config->ca_key, .passphrase = config->ca_passphrase,
+		.log_key_path = config->ca_log_key, .origin = config->log_origin,
+		.issue_until_ms = config->ca_issue_until_ms, .profiles = profiles, .profile_count = config->profile_count,
+	};
+	/* The setup lives as long as the signer's process. */
+	if (asprintf(&path, "%s/signer.state", config->state_dir) < 0)
+		path = NULL;
+	ret->state_path = path;
+}
+
+static bool start(struct signing *s, struct err *e)
+{
+	if (s->fd >= 0)
+		close(s->fd);
+	s->fd = -1;
+	return launcher_signer(s->launcher, &s->fd, e) &&
+	       signer_client_ready(s->fd, clock_steady_ms() + SIGNER_READY_MS, &s->info, e);
+}
+
+bool signing_open(struct signing *s, const struct launcher *launcher, struct ledger *ledger, struct err *e)
+{
+	pthread_mutex_init(&s->lock, NULL);
+	s->launcher = launcher;
+	s->ledger = ledger;
+	s->fd = -1;
+	return start(s, e) || err_in(e, "starting the signer");
+}
+
+void signing_close(struct signing *s)
+{
+	if (!s || !s->ledger)
+		return;
+	if (s->fd >= 0)
+		close(s->fd);
+	pthread_mutex_destroy(&s->lock);
+	*s = (struct signing){.fd = -1};
+}
+
+size_t signing_chain(const struct signing *s, struct bytes *ret)
+{
+	for (uint32_t i = 0; i < s->info.chain_count; i++)
+		ret[i] = (struct bytes){.data = (uint8_t *)(uintptr_t)s->info.chain[i], .len = s->info.chain_len[i]};
+	return s->info.chain_count;
+}
+
+/* One question to the signer, which gets the ledger's head and the proof that it extends the last one. */
+typedef bool question(struct signing *s, void *ctx, uint64_t size, const struct merkle_hash *root,
+		      const struct merkle_proof *consistency, struct err *e);
+
+static bool ask_once(struct signing *s, question *ask, void *ctx, struct err *e)
+{
+	uint64_t size;
+	struct merkle_hash root;
+	struct merkle_proof consistency = {0};
+	if (!audit_head(s->ledger, &size, &root, e))
+		return false;
+	if (size < s->info.head_size)
+		return err_set(e, E_SIGNER_STATE, "the ledger has %llu entries, the signer has seen %llu", (unsigned long long)size,
+			       (unsigned long long)s->info.head_size);
+	if (!audit_prove_consistency(s->ledger, s->info.head_size, size, &consistency, e))
+		return false;
+	if (!ask(s, ctx, size, &root, &consistency, e))
+		return false;
+	s->info.head_size = size;
+	s->info.head_root = root;
+	return true;
+}
+
+static bool ask_signer(struct signing *s, question *ask, void *ctx, struct err *e)
+{
+	pthread_mutex_lock(&s->lock);
+	bool ok = ask_once(s, ask, ctx, e);
+	if (!ok && (e->code == E_CHILD_LOST || e->code == E_CHILD_SILENT)) {
+		/* Its state file says what it accepted before it was lost; the same request again is harmless. */
+		log_err(LOG_LEVEL_WARN, e, "the signer was lost, starting another");
+		err_clear(e);
+		ok = start(s, e) && ask_once(s, ask, ctx, e);
+	}
+	pthread_mutex_unlock(&s->lock);
+	return ok;
+}
+
+struct leaf_question {
+	const struct intent *intent;
+	uint64_t index;
+	struct leaf_reply *ret;
+};
+
+static bool ask_leaf(struct signing *s, void *ctx, uint64_t size, const struct merkle_hash *root,
+		     const struct merkle_proof *consistency, struct err *e)
+{
+	struct leaf_question *q = ctx;
+	struct leaf_request req = {.intent = *q->intent,
+				   .receipt = {.index = q->index, .size = size, .root = *root, .consistency = *consistency}};
+	return audit_prove_inclusion(s->ledger, q->index, size, &req.receipt.inclusion, e) &&
+	       signer_client_leaf(s->fd, clock_steady_ms() + SIGNER_ANSWER_MS, &req, q->ret, e);
+}
+
+bool signing_leaf(struct signing *s, const struct intent *intent, uint64_t index, struct leaf_reply *ret, struct err *e)
+{
+	struct leaf_question q = {intent, index, ret};
+	return ask_signer(s, ask_leaf, &q, e);
+}
+
+struct checkpoint_question {
+	uint64_t size;
+	struct merkle_hash root;
+	int64_t time_ms;
+	struct checkpoint_reply *ret;
+};
+
+static bool ask_checkpoint(struct signing *s, void *ctx, uint64_t size, const struct merkle_hash *root,
+			   const struct merkle_proof *consistency, struct err *e)
+{
+	struct checkpoint_question *q = ctx;
+	struct checkpoint_request req = {size, *root, *consistency, q->time_ms};
+	q->size = size;
+	q->root = *root;
+	return signer_client_checkpoint(s->fd, clock_steady_ms() + SIGNER_ANSWER_MS, &req, q->ret, e);
+}
+
+bool signing_checkpoint(struct signing *s, struct checkpoint_reply *ret, struct err *e)
+{
+	struct checkpoint_question q = {.time_ms = clock_wall_ms(), .ret = ret};
+	if (!ask_signer(s, ask_checkpoint, &q, e) || !ledger_begin(s->ledger, e))
+		return false;
+	if (!audit_keep_checkpoint(s->ledger, q.size, &q.root, ret->note, q.time_ms, e)) {
+		ledger_rollback(s->ledger);
+		return false;
+	}
+	return ledger_commit(s->ledger, e);
+}

@@ -1,0 +1,38 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The line's side of the signer: makes the receipt for each request from the ledger, keeps requests one at a time, and starts a new
+ * signer when one was lost (its memory is in its state file, so nothing is forgotten). */
+#ifndef STATION_SIGNING_H
+#define STATION_SIGNING_H
+
+#include "certs/signer.h"
+#include "db/ledger.h"
+#include "station/launcher.h"
+
+#include <pthread.h>
+
+struct signing {
+	pthread_mutex_t lock;
+	const struct launcher *launcher;
+	struct ledger *ledger;
+	int fd;
+	struct signer_info info;	/* head kept current */
+};
+
+/* The signer's setup out of the configuration; texts and profiles are lent from config and `profiles`. */
+void signing_setup(const struct config *config, struct signer_profile *profiles, struct signer_setup *ret);
+
+/* Starts the signer and waits until it is ready. Errors of signer_open, E_CHILD_LOST. */
+WARN_UNUSED bool signing_open(struct signing *s, const struct launcher *launcher, struct ledger *ledger, struct err *e);
+void signing_close(struct signing *s);
+
+/* The chain as a device gets it, issuing CA first: spans lent from the signer's info, at most SIGNER_CHAIN_MAX. Returns how many. */
+size_t signing_chain(const struct signing *s, struct bytes *ret);
+
+/* Signs the leaf of an intent that stands in the ledger as entry `index`. */
+WARN_UNUSED bool signing_leaf(struct signing *s, const struct intent *intent, uint64_t index, struct leaf_reply *ret,
+			      struct err *e);
+
+/* Has the ledger's head signed and keeps the note in the ledger. *ret is the signed note. */
+WARN_UNUSED bool signing_checkpoint(struct signing *s, struct checkpoint_reply *ret, struct err *e);
+
+#endif

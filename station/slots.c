@@ -1,0 +1,262 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "station/slots.h"
+#include "station/base/clock.h"
+#include "station/base/log.h"
+#include "station/runner.h"
+
+#include <stdio.h>
+#include <string.h>
+#include <time.h>
+
+struct slots;
+
+struct slot {
+	struct slots *all;
+	const struct config_slot *config;
+	pthread_t thread;
+	pthread_mutex_t lock;	/* what follows */
+	pthread_cond_t news;
+	bool present;
+	uint64_t arrivals;	/* counts plugs: the worker handles each once */
+	struct usb_facts usb;
+	struct slot_view view;
+};
+
+struct slots {
+	struct line *line;
+	slots_changed *changed;
+	void *ctx;
+	size_t count, started;
+	struct slot slot[CONFIG_SLOTS_MAX];
+};
+
+/* Publishes the slot's view as it stands. Called without the lock. */
+static void publish(struct slot *s)
+{
+	struct slot_view copy;
+	pthread_mutex_lock(&s->lock);
+	s->view.since_ms = clock_wall_ms();
+	s->view.present = s->present;
+	copy = s->view;
+	pthread_mutex_unlock(&s->lock);
+	s->all->changed(s->all->ctx, &copy, NULL);
+}
+
+static void clear_view(struct slot_view *v, const struct config_slot *c, const struct config *config)
+{
+	memset(v, 0, sizeof(*v));
+	snprintf(v->name, sizeof(v->name), "%s", c->name);
+	snprintf(v->port, sizeof(v->port), "%s", c->port);
+	snprintf(v->profile, sizeof(v->profile), "%s", config->profile[c->profile].name);
+	v->safe_to_remove = true;
+	v->since_ms = clock_wall_ms();
+}
+
+/* ---- the runner's hooks ---- */
+
+static void job_changed(void *ctx, const struct job *j)
+{
+	struct slot *s = ctx;
+	bool done = j->state == JOB_DONE;
+	pthread_mutex_lock(&s->lock);
+	struct slot_view *v = &s->view;
+	v->working = !done;
+	v->state = j->state;
+	v->stage = j->stage;
+	v->verdict = done ? j->verdict : VERDICT_NONE;
+	v->safe_to_remove = done;
+	v->recognised = j->recognised;
+	v->error = j->state == JOB_WORKING ? (struct err){0} : j->error;
+	snprintf(v->serial, sizeof(v->serial), "%s", j->identity.serial[0] ? j->identity.serial : j->usb.serial);
+	snprintf(v->registration_id, sizeof(v->registration_id), "%s", j->row.registration_id);
+	snprintf(v->hub, sizeof(v->hub), "%s", j->row.hub);
+	snprintf(v->device_id, sizeof(v->device_id), "%s", j->row.device_id);
+	snprintf(v->checkpoint, sizeof(v->checkpoint), "%s", j->checkpoint);
+	memcpy(v->took_ms, j->took_ms, sizeof(v->took_ms));
+	pthread_mutex_unlock(&s->lock);
+	publish(s);
+}
+
+static bool device_present(void *ctx)
+{
+	struct slot *s = ctx;
+	pthread_mutex_lock(&s->lock);
+	bool present = s->present;
+	pthread_mutex_unlock(&s->lock);
+	return present;
+}
+
+static struct timespec until(int64_t ms)
+{
+	struct timespec t;
+	clock_gettime(CLOCK_MONOTONIC, &t);
+	t.tv_sec += ms / 1000;
+	t.tv_nsec += ms % 1000 * 1000000;
+	if (t.tv_nsec >= 1000000000) {
+		t.tv_sec++;
+		t.tv_nsec -= 1000000000;
+	}
+	return t;
+}
+
+static void wait_ms(void *ctx, int64_t ms)
+{
+	struct slot *s = ctx;
+	struct timespec end = until(ms);
+	pthread_mutex_lock(&s->lock);
+	while (s->present && !atomic_load(&s->all->line->stopping))
+		if (pthread_cond_timedwait(&s->news, &s->lock, &end) != 0)
+			break;
+	pthread_mutex_unlock(&s->lock);
+}
+
+/* ---- the worker ---- */
+
+/* Waits until the unit with this arrival is gone, or another has taken its place. */
+static void wait_until_gone(struct slot *s, uint64_t arrival)
+{
+	pthread_mutex_lock(&s->lock);
+	while (s->present && s->arrivals == arrival && !atomic_load(&s->all->line->stopping))
+		pthread_cond_wait(&s->news, &s->lock);
+	pthread_mutex_unlock(&s->lock);
+}
+
+static bool wait_for_unit(struct slot *s, uint64_t handled, uint64_t *ret_arrival, struct usb_facts *ret)
+{
+	pthread_mutex_lock(&s->lock);
+	while (!(s->present && s->arrivals > handled) && !atomic_load(&s->all->line->stopping))
+		pthread_cond_wait(&s->news, &s->lock);
+	*ret_arrival = s->arrivals;
+	*ret = s->usb;
+	pthread_mutex_unlock(&s->lock);
+	return !atomic_load(&s->all->line->stopping);
+}
+
+static void *work(void *arg)
+{
+	struct slot *s = arg;
+	const struct runner_hooks hooks = {job_changed, device_present, wait_ms, s};
+	uint64_t arrival = 0;
+	struct usb_facts usb;
+	while (wait_for_unit(s, arrival, &arrival, &usb)) {
+		struct job job;
+		struct err e = {0};
+		bool pulled = false;
+		if (line_may_go_on(s->all->line, &e)) {
+			job_init(&job, s->all->line, s->config, &usb);
+			runner_run(&job, &hooks);
+			pulled = job.error.code == E_USB_GONE;
+			job_fini(&job);
+		}
+		wait_until_gone(s, arrival);
+		if (pulled)
+			continue;	/* the call to plug it in again stays until a unit comes */
+		pthread_mutex_lock(&s->lock);
+		clear_view(&s->view, s->config, s->all->line->config);
+		pthread_mutex_unlock(&s->lock);
+		publish(s);
+	}
+	return NULL;
+}
+
+/* ---- from outside ---- */
+
+static bool start_slot(struct slots *all, size_t i, struct err *e)
+{
+	struct slot *s = &all->slot[i];
+	pthread_condattr_t attr;
+	s->all = all;
+	s->config = &all->line->config->slot[i];
+	clear_view(&s->view, s->config, all->line->config);
+	pthread_mutex_init(&s->lock, NULL);
+	pthread_condattr_init(&attr);
+	pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
+	pthread_cond_init(&s->news, &attr);
+	pthread_condattr_destroy(&attr);
+	if (pthread_create(&s->thread, NULL, work, s) != 0)
+		return err_set(e, E_NOMEM, "thread of slot %s", s->config->name);
+	all->started++;
+	return true;
+}
+
+bool slots_start(struct line *line, slots_changed *changed, void *ctx, struct slots **ret, struct err *e)
+{
+	struct slots *s = calloc(1, sizeof(*s));
+	if (!s)
+		return err_set(e, E_NOMEM, "slots");
+	s->line = line;
+	s->changed = changed;
+	s->ctx = ctx;
+	s->count = line->config->slot_count;
+	for (size_t i = 0; i < s->count; i++) {
+		if (!start_slot(s, i, e)) {
+			slots_stop(s);
+			return false;
+		}
+	}
+	*ret = s;
+	return true;
+}
+
+static struct slot *slot_of_port(struct slots *all, const char *port)
+{
+	for (size_t i = 0; i < all->count; i++)
+		if (!strcmp(all->slot[i].config->port, port))
+			return &all->slot[i];
+	return NULL;
+}
+
+void slots_seen(void *ctx, enum usb_event event, const struct usb_facts *facts)
+{
+	struct slots *all = ctx;
+	struct slot *s = slot_of_port(all, facts->port);
+	if (!s) {
+		const struct stray_view stray = {*facts, event == USB_ARRIVED};
+		all->changed(all->ctx, NULL, &stray);
+		return;
+	}
+	pthread_mutex_lock(&s->lock);
+	/* A device that left late must not take away the one that came into its place. */
+	bool stale = event == USB_LEFT && s->present && strcmp(s->usb.node, facts->node) != 0;
+	if (!stale) {
+		s->present = event == USB_ARRIVED;
+		if (event == USB_ARRIVED) {
+			s->usb = *facts;
+			s->arrivals++;
+		}
+		pthread_cond_broadcast(&s->news);
+	}
+	pthread_mutex_unlock(&s->lock);
+}
+
+void slots_stop(struct slots *s)
+{
+	if (!s)
+		return;
+	atomic_store(&s->line->stopping, true);
+	for (size_t i = 0; i < s->started; i++) {
+		pthread_mutex_lock(&s->slot[i].lock);
+		pthread_cond_broadcast(&s->slot[i].news);
+		pthread_mutex_unlock(&s->slot[i].lock);
+	}
+	for (size_t i = 0; i < s->started; i++) {
+		pthread_join(s->slot[i].thread, NULL);
+		pthread_cond_destroy(&s->slot[i].news);
+		pthread_mutex_destroy(&s->slot[i].lock);
+	}
+	free(s);
+}
+
+size_t slots_count(const struct slots *s)
+{
+	return s->count;
+}
+
+void slots_look(struct slots *s, size_t index, struct slot_view *ret)
+{
+	struct slot *slot = &s->slot[index];
+	pthread_mutex_lock(&slot->lock);
+	*ret = slot->view;
+	ret->present = slot->present;
+	pthread_mutex_unlock(&slot->lock);
+}

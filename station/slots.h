@@ -1,0 +1,51 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The fixture: one worker thread per slot, which waits for a device in its port, runs its job, and waits until it is gone.
+ * Screens and sockets get copies (struct slot_view), never a job. */
+#ifndef STATION_SLOTS_H
+#define STATION_SLOTS_H
+
+#include "station/base/json.h"
+#include "station/job.h"
+
+/* A slot as others see it. */
+struct slot_view {
+	char name[33], port[96], profile[33];
+	bool present;		/* a device is in the port */
+	bool working;		/* a job runs */
+	enum job_state state;
+	int stage;
+	char serial[65], registration_id[129], hub[129], device_id[129];
+	enum job_verdict verdict;
+	bool safe_to_remove;
+	bool recognised;
+	struct err error;	/* code E_NONE: none */
+	int64_t since_ms;	/* wall clock */
+	uint32_t took_ms[STAGES_MAX];
+	char checkpoint[SIGNER_NOTE_MAX];
+};
+
+/* A device that is in no slot. */
+struct stray_view {
+	struct usb_facts usb;
+	bool present;
+};
+
+/* Hears of every change, from the thread in which it happens; must not block long. One of the two is set. */
+typedef void slots_changed(void *ctx, const struct slot_view *slot, const struct stray_view *stray);
+
+struct slots;
+
+WARN_UNUSED bool slots_start(struct line *line, slots_changed *changed, void *ctx, struct slots **ret, struct err *e);
+/* What the bus says; a usb_seen. ctx is the struct slots. */
+void slots_seen(void *ctx, enum usb_event event, const struct usb_facts *facts);
+/* Lets running stages end, then ends the workers. */
+void slots_stop(struct slots *s);
+
+size_t slots_count(const struct slots *s);
+void slots_look(struct slots *s, size_t index, struct slot_view *ret);
+
+/* {"name":…} as docs/control.md says. The caller drops it. */
+json_t *slot_view_json(const struct slot_view *v);
+json_t *stray_view_json(const struct stray_view *v);
+
+#endif

@@ -1,0 +1,69 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Slots as JSON, for the control socket and for `station run --json`. */
+#include "station/pipeline.h"
+#include "station/slots.h"
+
+#include <stdio.h>
+
+static const char *state_text(const struct slot_view *v)
+{
+	if (!v->present && !v->working && v->verdict == VERDICT_NONE)
+		return "empty";
+	if (v->state == JOB_DONE && v->verdict != VERDICT_NONE)
+		return "done";
+	return v->state == JOB_WAITING ? "waiting" : "working";
+}
+
+/* What the operator reads now. */
+static void sentence(const struct slot_view *v, char *out, size_t room)
+{
+	static const char *const by_verdict[] = {
+		[VERDICT_PASS] = "Done. Take the unit out.",
+		[VERDICT_BUILT] = "Complete; waits for the cloud. Take the unit out and plug it in again later.",
+	};
+	const struct err_row *row = err_row(v->error.code);
+	if (v->state == JOB_DONE && (v->verdict == VERDICT_PASS || v->verdict == VERDICT_BUILT))
+		snprintf(out, room, "%s", v->recognised && v->verdict == VERDICT_PASS ? "Known and done before. Take the unit out."
+									       : by_verdict[v->verdict]);
+	else if (v->state == JOB_DONE && v->error.code)
+		snprintf(out, room, "%s", row->happened);
+	else if (v->state == JOB_WAITING)
+		snprintf(out, room, "%s Trying again.", row->happened);
+	else if (v->working)
+		snprintf(out, room, "%s", pipeline[v->stage].now);
+	else
+		snprintf(out, room, "%s", v->present ? "Waiting" : "Plug a unit in.");
+}
+
+static json_t *times_json(const struct slot_view *v)
+{
+	json_t *times = json_object();
+	for (int i = 0; i < pipeline_count; i++)
+		if (v->took_ms[i] || i < v->stage)
+			json_object_set_new(times, pipeline[i].name, json_integer(v->took_ms[i]));
+	return times;
+}
+
+json_t *slot_view_json(const struct slot_view *v)
+{
+	char text[256];
+	const struct err_row *row = err_row(v->error.code);
+	bool failed = v->error.code != E_NONE;
+	sentence(v, text, sizeof(text));
+	return json_pack("{s:s, s:s, s:s, s:s, s:s, s:i, s:i, s:s, s:s, s:s, s:s, s:s, s:b, s:b, s:s, s:s, s:s, s:s, s:s, s:I, s:o, s:b, s:s}",
+			 "name", v->name, "port", v->port, "profile", v->profile, "state", state_text(v), "stage",
+			 v->working ? pipeline[v->stage].name : "", "stage_index", v->stage, "stage_count", pipeline_count, "serial", v->serial,
+			 "registration_id", v->registration_id, "hub", v->hub, "device_id", v->device_id, "verdict", verdict_name(v->verdict),
+			 "safe_to_remove", v->safe_to_remove, "present", v->present, "sentence", text, "code", failed ? row->code : "", "todo",
+			 failed ? row->todo : "", "whom", failed ? row->whom : "", "what", v->error.what, "since_ms",
+			 (json_int_t)v->since_ms, "times", times_json(v), "recognised", v->recognised, "checkpoint", v->checkpoint);
+}
+
+json_t *stray_view_json(const struct stray_view *v)
+{
+	char vendor[5], product[5];
+	snprintf(vendor, sizeof(vendor), "%04x", v->usb.vendor_id);
+	snprintf(product, sizeof(product), "%04x", v->usb.product_id);
+	return json_pack("{s:s, s:s, s:s, s:s, s:s, s:s, s:b}", "port", v->usb.port, "serial", v->usb.serial, "product", v->usb.product,
+			 "vendor_id", vendor, "product_id", product, "slot", "", "present", v->present);
+}
