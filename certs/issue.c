@@ -56,7 +56,8 @@ static bool take_key_id(struct issuer *ca, X509 *x, struct err *e)
 static bool may_issue(X509 *x, const struct key_public *store, struct err *e)
 {
 	struct key_public key;
-	if (X509_check_ca(x) != 1 || !(X509_get_key_usage(x) & KU_KEY_CERT_SIGN))
+	bool usage = X509_get_extension_flags(x) & EXFLAG_KUSAGE && X509_get_key_usage(x) & KU_KEY_CERT_SIGN;
+	if (X509_check_ca(x) != 1 || !usage)
 		return err_set(e, E_CA_FILE, "the first certificate of the chain is no CA that may sign certificates");
 	if (!ossl_key_public(X509_get0_pubkey(x), &key, e) || memcmp(&key, store, sizeof(key)) != 0) {
 		struct err other = {0};
