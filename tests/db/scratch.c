@@ -21,9 +21,8 @@ int scratch_setup(void **state)
 	return ledger_open(s->path, ORIGIN, &s->l, &e) ? 0 : -1;
 }
 
-int scratch_teardown(void **state)
+void scratch_remove(struct scratch *s)
 {
-	struct scratch *s = *state;
 	static const char *const names[] = {"ledger.db", "ledger.db-wal", "ledger.db-shm", "ledger.db.lock", "ledger.db-journal",
 					    "copy.db", "copy.db-wal", "copy.db-shm"};
 	char name[128];
@@ -32,6 +31,12 @@ int scratch_teardown(void **state)
 		snprintf(name, sizeof(name), "%s/%s", s->dir, names[i]);
 		unlink(name);
 	}
+}
+
+int scratch_teardown(void **state)
+{
+	struct scratch *s = *state;
+	scratch_remove(s);
 	int rc = rmdir(s->dir);
 	free(s);
 	return rc;

@@ -24,6 +24,8 @@ int scratch_teardown(void **state);
 
 void scratch_close(struct scratch *s);
 void scratch_reopen(struct scratch *s);
+/* Closes it and removes its files. */
+void scratch_remove(struct scratch *s);
 
 /* Runs SQL on the file with the sqlite3 command, as someone with the file in hands would. Its answer is cut at the room. */
 void scratch_sql(struct scratch *s, const char *sql, char *ret, size_t room);
@@ -34,7 +36,7 @@ void scratch_sql(struct scratch *s, const char *sql, char *ret, size_t room);
 #define REFUSED(expected, call) do { struct err e = {0}; assert_false(call); if (e.code != (expected)) \
 	fail_msg("%s: %s", err_row(e.code)->name, e.what); } while (0)
 
-/* Appends entries of the given numbers' text, each in a transaction of its own. */
+/* Appends so many entries, each with its number in the body, each in a transaction of its own. */
 void scratch_append(struct scratch *s, unsigned count);
 
 /* Keeps a checkpoint of the current head, with a note in the form that a signer gives it. */
