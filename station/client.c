@@ -3,11 +3,9 @@
 
 #include "station/base/clock.h"
 #include "station/base/text.h"
-#include "station/config.h"
 
 #include <errno.h>
 #include <poll.h>
-#include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/un.h>
@@ -185,15 +183,4 @@ bool client_next(struct client *c, int64_t deadline_ms, json_t **ret, struct err
 	*ret = json_incref(json_array_get(c->events, 0));
 	json_array_remove(c->events, 0);
 	return true;
-}
-
-bool client_socket_of_config(const char *config_path, char *out, size_t room, struct err *e)
-{
-	AUTO(bytes) struct bytes mistakes = {0};
-	struct config *c;
-	if (!config_load(config_path, &c, &mistakes, e))
-		return false;
-	bool ok = config_state_path(c, "station.sock", out, room, e);
-	config_free(c);
-	return ok;
 }

@@ -1,0 +1,287 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "ui/model.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#define COPY(field, object, member) copy((field), sizeof(field), json_text_or((object), (member), ""))
+
+/* Cuts; a character cut in two is drawn as a replacement sign. */
+static void copy(char *out, size_t room, const char *text)
+{
+	size_t n = strnlen(text, room - 1);
+	memcpy(out, text, n);
+	out[n] = '\0';
+}
+
+static int one_of(const char *text, const char *const *words)
+{
+	for (int i = 0; words[i]; i++)
+		if (!strcmp(words[i], text))
+			return i;
+	return 0;
+}
+
+static int64_t bounded(int64_t x, int64_t most)
+{
+	return x < 0 ? 0 : x > most ? most : x;
+}
+
+static void read_times(struct model_slot *s, json_t *times)
+{
+	const char *stage;
+	json_t *ms;
+	s->time_count = 0;
+	json_object_foreach(times, stage, ms) {
+		if (s->time_count == MODEL_TIMES_MAX || !json_is_integer(ms))
+			continue;
+		copy(s->times[s->time_count].stage, sizeof(s->times[0].stage), stage);
+		s->times[s->time_count++].ms = json_integer_value(ms);
+	}
+}
+
+static void read_slot(struct model_slot *s, const json_t *j)
+{
+	static const char *const states[] = {"empty", "working", "waiting", "done", NULL};
+	static const char *const verdicts[] = {"", "PASS", "BUILT", "HOLD", "FAIL", NULL};
+	COPY(s->name, j, "name");
+	COPY(s->port, j, "port");
+	COPY(s->profile, j, "profile");
+	s->state = (enum slot_state)one_of(json_text_or(j, "state", ""), states);
+	s->verdict = (enum slot_verdict)one_of(json_text_or(j, "verdict", ""), verdicts);
+	COPY(s->stage, j, "stage");
+	s->stage_index = (int)bounded(json_int_or(j, "stage_index", 0), 99);
+	s->stage_count = (int)bounded(json_int_or(j, "stage_count", 0), 99);
+	COPY(s->serial, j, "serial");
+	COPY(s->registration_id, j, "registration_id");
+	COPY(s->hub, j, "hub");
+	COPY(s->device_id, j, "device_id");
+	s->safe_to_remove = json_is_true(json_object_get(j, "safe_to_remove"));
+	s->recognised = json_is_true(json_object_get(j, "recognised"));
+	COPY(s->sentence, j, "sentence");
+	COPY(s->code, j, "code");
+	COPY(s->todo, j, "todo");
+	COPY(s->whom, j, "whom");
+	s->since_ms = json_int_or(j, "since_ms", 0);
+	read_times(s, json_object_get(j, "times"));
+}
+
+static bool apply_slot(struct model *m, const json_t *j)
+{
+	const char *name = json_text_or(j, "name", "");
+	size_t i = 0;
+	if (!*name)
+		return false;
+	while (i < m->slot_count && strncmp(m->slot[i].name, name, sizeof(m->slot[i].name) - 1) != 0)
+		i++;
+	if (i == MODEL_SLOTS_MAX)
+		return false;
+	if (i == m->slot_count)
+		m->slot_count++;
+	read_slot(&m->slot[i], j);
+	return true;
+}
+
+/* Only devices that stand in no slot are kept: the others are the slots' own. */
+static bool apply_device(struct model *m, const json_t *j)
+{
+	const char *port = json_text_or(j, "port", "");
+	bool keep = json_is_true(json_object_get(j, "present")) && !*json_text_or(j, "slot", "");
+	size_t i = 0;
+	if (!*port)
+		return false;
+	while (i < m->device_count && strncmp(m->device[i].port, port, sizeof(m->device[i].port) - 1) != 0)
+		i++;
+	if (!keep) {
+		if (i == m->device_count)
+			return false;
+		memmove(&m->device[i], &m->device[i + 1], (m->device_count - i - 1) * sizeof(m->device[0]));
+		m->device_count--;
+		return true;
+	}
+	if (i == MODEL_DEVICES_MAX)
+		return false;
+	if (i == m->device_count)
+		m->device_count++;
+	COPY(m->device[i].port, j, "port");
+	COPY(m->device[i].serial, j, "serial");
+	COPY(m->device[i].product, j, "product");
+	return true;
+}
+
+static bool apply_counts(struct model *m, const json_t *j)
+{
+	m->pass = json_int_or(j, "pass", m->pass);
+	m->built = json_int_or(j, "built", m->built);
+	m->hold = json_int_or(j, "hold", m->hold);
+	m->fail = json_int_or(j, "fail", m->fail);
+	m->open = json_int_or(j, "open", m->open);
+	return true;
+}
+
+static bool apply_line(struct model *m, const json_t *j)
+{
+	if (!json_is_object(j))
+		return false;
+	COPY(m->name, j, "name");
+	COPY(m->role, j, "role");
+	COPY(m->state, j, "state");
+	COPY(m->sentence, j, "sentence");
+	COPY(m->banner, j, "banner");
+	COPY(m->build, j, "build");
+	COPY(m->config_sha256, j, "config_sha256");
+	m->since_ms = json_int_or(j, "since_ms", 0);
+	return true;
+}
+
+static bool apply_snapshot(struct model *m, const json_t *j)
+{
+	size_t i;
+	json_t *x;
+	m->reachable = true;
+	m->why[0] = '\0';
+	m->slot_count = 0;
+	m->device_count = 0;
+	memset(m->slot, 0, sizeof(m->slot));
+	apply_line(m, json_object_get(j, "station"));
+	json_array_foreach(json_object_get(j, "slots"), i, x)
+		apply_slot(m, x);
+	json_array_foreach(json_object_get(j, "devices"), i, x)
+		apply_device(m, x);
+	apply_counts(m, json_object_get(j, "counts"));
+	m->audit_size = json_int_or(json_object_get(j, "audit"), "size", 0);
+	COPY(m->audit_root, json_object_get(j, "audit"), "root");
+	return true;
+}
+
+bool model_apply(struct model *m, const json_t *event)
+{
+	static const struct { const char *event, *member; bool (*apply)(struct model *, const json_t *); } rows[] = {
+		{"slot", "slot", apply_slot}, {"counts", "counts", apply_counts},
+		{"device", "device", apply_device}, {"line", "line", apply_line},
+	};
+	const char *kind = json_text_or(event, "event", "");
+	if (!strcmp(kind, "snapshot"))
+		return apply_snapshot(m, event);
+	for (size_t i = 0; i < COUNT_OF(rows); i++)
+		if (!strcmp(kind, rows[i].event))
+			return rows[i].apply(m, json_object_get(event, rows[i].member));
+	return false;
+}
+
+void model_lost(struct model *m, const char *why)
+{
+	m->reachable = false;
+	copy(m->why, sizeof(m->why), why);
+}
+
+bool slot_must_stay(const struct model_slot *s)
+{
+	return s->state != SLOT_EMPTY && !s->safe_to_remove;
+}
+
+/* ---- the headline ---- */
+
+static void add(char *out, size_t room, const char *text)
+{
+	size_t n = strlen(out);
+	copy(out + n, room - n, text);
+}
+
+/* Names of the slots that the claim holds for, at most `most` of them, then how many more. */
+static size_t add_names(const struct model *m, bool (*claim)(const struct model_slot *), size_t most, char *out, size_t room)
+{
+	size_t count = 0;
+	char more[32];
+	for (size_t i = 0; i < m->slot_count; i++) {
+		if (!claim(&m->slot[i]) || ++count > most)
+			continue;
+		add(out, room, " ");
+		add(out, room, m->slot[i].name);
+	}
+	snprintf(more, sizeof(more), " and %zu more", count > most ? count - most : 0);
+	if (count > most)
+		add(out, room, more);
+	return count;
+}
+
+static bool is_busy(const struct model_slot *s)
+{
+	return s->state == SLOT_WORKING || s->state == SLOT_WAITING;
+}
+
+static bool is_done(const struct model_slot *s, enum slot_verdict v)
+{
+	return s->state == SLOT_DONE && s->verdict == v;
+}
+
+static bool is_fail(const struct model_slot *s)
+{
+	return is_done(s, SLOT_FAIL);
+}
+
+static bool is_hold(const struct model_slot *s)
+{
+	return is_done(s, SLOT_HOLD);
+}
+
+static size_t count_of(const struct model *m, enum slot_verdict v)
+{
+	size_t n = 0;
+	for (size_t i = 0; i < m->slot_count; i++)
+		n += is_done(&m->slot[i], v);
+	return n;
+}
+
+static void add_pull(const struct model *m, char *out, size_t room)
+{
+	char part[64];
+	size_t built = count_of(m, SLOT_BUILT);
+	snprintf(part, sizeof(part), "PULL: %zu good", count_of(m, SLOT_PASS));
+	add(out, room, part);
+	snprintf(part, sizeof(part), ", %zu built", built);
+	if (built)
+		add(out, room, part);
+	if (count_of(m, SLOT_HOLD)) {
+		add(out, room, ", HOLD in slot");
+		add_names(m, is_hold, 4, out, room);
+	}
+	if (count_of(m, SLOT_FAIL)) {
+		add(out, room, ", FAIL in slot");
+		add_names(m, is_fail, 4, out, room);
+	}
+}
+
+enum headline_kind model_headline(const struct model *m, char *out, size_t room)
+{
+	size_t done = 0, busy = 0;
+	out[0] = '\0';
+	if (!m->reachable) {
+		add(out, room, "LINE NOT REACHABLE, RETRYING");
+		return HEADLINE_LOST;
+	}
+	for (size_t i = 0; i < m->slot_count; i++) {
+		done += m->slot[i].state == SLOT_DONE;
+		busy += is_busy(&m->slot[i]);
+	}
+	add(out, room, "DO NOT PULL: slot");
+	if (add_names(m, slot_must_stay, 12, out, room))
+		return HEADLINE_HANDS_OFF;
+	out[0] = '\0';
+	if (!strcmp(m->state, "unfit")) {
+		add(out, room, "THE LINE IS NOT FIT: ");
+		add(out, room, m->sentence);
+		return HEADLINE_UNFIT;
+	}
+	if (busy) {
+		add(out, room, "WORKING: slot");
+		add_names(m, is_busy, 12, out, room);
+		return HEADLINE_BUSY;
+	}
+	if (done) {
+		add_pull(m, out, room);
+		return HEADLINE_PULL;
+	}
+	add(out, room, !strcmp(m->state, "stopping") ? "THE LINE IS STOPPING" : "READY: plug units in");
+	return HEADLINE_READY;
+}

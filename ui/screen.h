@@ -1,0 +1,61 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What a screen is: a const struct with a name, a key that leads to it, and two functions. It draws the model on a canvas and
+ * answers a key by saying what should happen next; it never sees a terminal, a socket or the clock.
+ *
+ * A new screen is one file, ui/screen_NAME.c, and its row in ui/screens.c. */
+#ifndef UI_SCREEN_H
+#define UI_SCREEN_H
+
+#include "ui/canvas.h"
+#include "ui/model.h"
+
+/* Keys beyond ASCII, so that screens need no terminal library. */
+enum key { KEY_NOTHING = 0, KEYS_ENTER = '\r', KEYS_ESCAPE = 27, KEYS_UP = 0x110000, KEYS_DOWN, KEYS_LEFT, KEYS_RIGHT, KEYS_HOME, KEYS_END,
+	   KEYS_F1, KEYS_F2, KEYS_F3, KEYS_F4, KEYS_F5, KEYS_F6, KEYS_F7, KEYS_F8, KEYS_F9, KEYS_F10 };
+
+/* Where the operator looks; survives a change of screen and the loss of the line. */
+struct view {
+	int selected;	/* index of a slot; brought within the model's before each use */
+	int per_column;	/* slots that stand below one another, as last drawn */
+};
+
+enum next_do { NEXT_STAY, NEXT_SCREEN, NEXT_QUIT };
+struct next {
+	enum next_do what;
+	const char *screen;	/* of NEXT_SCREEN */
+};
+
+struct screen {
+	const char *name, *title;
+	int key;		/* that leads here from anywhere */
+	const char *key_name;
+	/* Called: with a blank canvas of any size. Must: stay between the first and last rows, which are drawn for all screens (screen_frame). */
+	void (*draw)(struct canvas *c, const struct model *m, struct view *v);
+	/* Called: for a key that is no screen's own and not q or F10. */
+	struct next (*on_key)(struct view *v, const struct model *m, int key);
+};
+
+extern const struct screen *const screen_table[];	/* NULL at the end; the first one is where the console starts */
+const struct screen *screen_find(const char *name);
+
+/* Draws a whole picture: title, headline, the screen, keys. */
+void screen_draw(const struct screen *s, struct canvas *c, const struct model *m, struct view *v);
+
+/* What a key does: the keys of all screens, quitting, or the screen's own handler. */
+struct next screen_key(const struct screen *s, struct view *v, const struct model *m, int key);
+
+#define SCREEN_TOP 3	/* rows above a screen's own: title, headline, sentence of the line */
+#define SCREEN_BOTTOM 1	/* below: keys */
+
+/* ---- shared by screens: how a slot reads (slot_face.c) ---- */
+struct slot_face {
+	uint32_t sign;	/* a shape of its own for each word */
+	const char *word;	/* "PASS", "WORKING", "empty" */
+	enum style style;
+};
+struct slot_face slot_face(const struct model_slot *s);
+
+/* The last `count` characters of a serial number, "…" in front of what is cut. `out` holds 4 * count + 4 bytes. */
+void text_tail(const char *text, int count, char *out, size_t room);
+
+#endif

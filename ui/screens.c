@@ -1,0 +1,84 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "ui/screen.h"
+
+#include "station/base/clock.h"
+
+#include <stdio.h>
+#include <string.h>
+
+extern const struct screen screen_slots, screen_unit, screen_help;
+
+const struct screen *const screen_table[] = {&screen_slots, &screen_unit, &screen_help, NULL};
+
+const struct screen *screen_find(const char *name)
+{
+	for (const struct screen *const *s = screen_table; *s; s++)
+		if (!strcmp((*s)->name, name))
+			return *s;
+	return NULL;
+}
+
+static void draw_title(struct canvas *c, const struct model *m)
+{
+	char time[CLOCK_TEXT], right[96];
+	clock_text(m->now_ms, time);
+	int n = snprintf(right, sizeof(right), "audit %lld  %.8sZ", (long long)m->audit_size, time + 11);
+	int room = c->cols - n - 2;
+	int used = canvas_text(c, 0, 0, c->cols / 3, STYLE_TITLE, *m->name ? m->name : "station");
+	used += canvas_printf(c, 0, used, room - used, STYLE_TITLE, " %s", m->reachable ? m->state : "?");
+	canvas_printf(c, 0, used, room - used, STYLE_NORMAL, "  PASS %lld  BUILT %lld  HOLD %lld  FAIL %lld  open %lld",
+		      (long long)m->pass, (long long)m->built, (long long)m->hold, (long long)m->fail, (long long)m->open);
+	canvas_text(c, 0, c->cols - n, n, STYLE_DIM, right);
+}
+
+static void draw_headline(struct canvas *c, const struct model *m)
+{
+	static const enum style styles[] = {
+		[HEADLINE_LOST] = STYLE_BAD, [HEADLINE_UNFIT] = STYLE_BAD, [HEADLINE_HANDS_OFF] = STYLE_ALARM,
+		[HEADLINE_BUSY] = STYLE_WORK, [HEADLINE_PULL] = STYLE_GOOD, [HEADLINE_READY] = STYLE_NORMAL,
+	};
+	char text[640];
+	enum style style = styles[model_headline(m, text, sizeof(text))];
+	canvas_fill(c, 1, 0, 1, c->cols, style);
+	canvas_text(c, 1, 1, c->cols - 2, style, text);
+	if (!m->reachable)
+		canvas_printf(c, 2, 1, c->cols - 2, STYLE_DIM, "What stands below is old. %s", m->why);
+	else if (*m->sentence && strcmp(m->state, "running") != 0)
+		canvas_text(c, 2, 1, c->cols - 2, STYLE_HOLD, m->sentence);
+	else
+		canvas_text(c, 2, 1, c->cols - 2, STYLE_HOLD, m->banner);
+}
+
+static void draw_keys(struct canvas *c, const struct screen *now)
+{
+	int row = c->rows - 1, col = 1;
+	canvas_fill(c, row, 0, 1, c->cols, STYLE_KEYS);
+	for (const struct screen *const *s = screen_table; *s; s++) {
+		const char *mark = *s == now ? "*" : "";
+		col += canvas_printf(c, row, col, c->cols - col - 1, STYLE_KEYS, "%s %s%s", (*s)->key_name, (*s)->title, mark) + 2;
+	}
+	canvas_text(c, row, col, c->cols - col - 1, STYLE_KEYS, "arrows choose  q leaves (the line goes on)");
+}
+
+void screen_draw(const struct screen *s, struct canvas *c, const struct model *m, struct view *v)
+{
+	canvas_clear(c);
+	int last = (int)m->slot_count - 1;
+	v->selected = v->selected > last ? last : v->selected;
+	v->selected = v->selected < 0 ? 0 : v->selected;
+	s->draw(c, m, v);
+	canvas_fill(c, 0, 0, SCREEN_TOP, c->cols, STYLE_NORMAL);
+	draw_title(c, m);
+	draw_headline(c, m);
+	draw_keys(c, s);
+}
+
+struct next screen_key(const struct screen *s, struct view *v, const struct model *m, int key)
+{
+	if (key == 'q' || key == 'Q' || key == KEYS_F10)
+		return (struct next){NEXT_QUIT, NULL};
+	for (const struct screen *const *other = screen_table; *other; other++)
+		if ((*other)->key == key)
+			return (struct next){NEXT_SCREEN, (*other)->name};
+	return s->on_key(v, m, key);
+}
