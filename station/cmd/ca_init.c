@@ -9,7 +9,7 @@
 
 static int init(int argc, char **argv, struct err *e)
 {
-	const char *name = "Product", *origin = NULL, *passphrase = NULL, *days = "730";
+	const char *name = "Product", *origin = NULL, *passphrase = NULL, *days = "4380";
 	const struct command_option options[] = {
 		{"name", &name, NULL}, {"log-origin", &origin, NULL}, {"passphrase", &passphrase, NULL}, {"days", &days, NULL}, {0}};
 	char default_origin[128];

@@ -1,0 +1,256 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A whole factory for tests and the demo: simulated devices, the emulated service, a CA, and a station configured for them.
+
+    with Factory(devices=8) as factory:
+        line = factory.start_line()
+        factory.plug("SIM0001", 1)
+        slot = line.wait_verdict("01")
+        assert slot["verdict"] == "PASS"
+
+An engineer's part is done by the station's own verbs: `ca init`, `ca prove`, `group ensure`; the root's key then lies in
+vault/, out of the line's sight.
+"""
+import json
+import os
+import pathlib
+import re
+import signal
+import subprocess
+import sys
+
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent))
+from sim import Bench, BenchError, built, wait_until  # noqa: E402  (re-exported)
+
+STATION = "station"
+
+CONFIG = """# written by tests/sim/factory.py
+[station]
+name = line-1
+role = {role}
+state_dir = {place}/state
+log_origin = line-1.demo
+
+[ca]
+chain = {place}/ca/chain.pem
+key = {place}/ca/line.key
+log_key = {place}/ca/log.key
+passphrase = file:{place}/secrets/passphrase
+issue_until = 2035-12-31
+
+[dps]
+endpoint = {url}
+global_endpoint = {url}
+id_scope = {scope}
+ca_file = {ca}
+policy = {policy}
+policy_key = file:{place}/secrets/{policy}
+arm_endpoint = {arm_url}
+arm_id = {arm_id}
+arm_token = file:{place}/secrets/arm-{arm_role}
+
+[profile demo]
+group = demo-group
+ek_roots = {place}/vendor/bundle.pem
+{profile}
+"""
+
+
+class Line:
+    """A running `station run --json`, and what it has said."""
+
+    def __init__(self, process):
+        self.process = process
+
+    @property
+    def pid(self):
+        return self.process.pid
+
+    def events(self):
+        events = []
+        for text in self.process.output.splitlines():
+            if text.startswith("{"):
+                try:
+                    events.append(json.loads(text))
+                except ValueError:
+                    pass    # the last line may still be half written
+        return events
+
+    def slots(self, name=None):
+        """Every state that a slot (or all) went through."""
+        return [e["slot"] for e in self.events() if e["event"] == "slot" and name in (None, e["slot"]["name"])]
+
+    def wait(self, true, timeout_s, what):
+        def look():
+            value = true()
+            if not value and not self.process.running:
+                raise BenchError("the line ended with %s before %s:\n%s" % (self.process.popen.returncode, what, self.process.output))
+            return value
+        return wait_until(look, timeout_s, what + "\n" + self.process.output[-3000:] if False else what, 0.02)
+
+    def wait_ready(self, timeout_s=60):
+        self.wait(lambda: any(e["event"] == "line" and e["line"]["state"] == "ready" for e in self.events()), timeout_s, "ready")
+
+    def wait_verdict(self, name, timeout_s=60, nth=1):
+        """The slot's state at its nth verdict of this run."""
+        def look():
+            done, before = [], None
+            for slot in self.slots(name):
+                if slot["verdict"] and not before:
+                    done.append(slot)
+                before = slot["verdict"]
+            return done[nth - 1] if len(done) >= nth else None
+        try:
+            return self.wait(look, timeout_s, "verdict %d in slot %s" % (nth, name))
+        except BenchError as e:
+            raise BenchError("%s\n%s" % (e, self.process.output[-4000:])) from None
+
+    def wait_empty(self, name, timeout_s=20):
+        self.wait(lambda: self.slots(name) and self.slots(name)[-1]["state"] == "empty", timeout_s, "slot %s empty" % name)
+
+    def stop(self):
+        return self.process.stop(30)
+
+    def kill(self):
+        self.process.kill()
+
+
+def children(pid):
+    """The station's own processes beneath a pid, as name → pids."""
+    found = {}
+    parents = {}
+    for entry in pathlib.Path("/proc").iterdir():
+        if not entry.name.isdigit():
+            continue
+        try:
+            text = (entry / "stat").read_text()
+        except OSError:
+            continue
+        name, rest = re.match(r"\d+ \((.*)\) (.*)", text, re.S).groups()
+        parents[int(entry.name)] = (int(rest.split()[1]), name)
+    for child, (parent, name) in parents.items():
+        up = parent
+        while up in parents and up != pid:
+            up = parents[up][0]
+        if up == pid:
+            found.setdefault(name, []).append(child)
+    return found
+
+
+class Factory(Bench):
+    """`profile`: further lines of the profile. `slots`: how many; slot NN is port N of the simulated bus."""
+
+    def __init__(self, devices=2, slots=None, profile="", place=None, dps=(), prepare=True):
+        super().__init__(devices=devices, place=place)
+        self.slots = slots or devices
+        self.profile = profile
+        self.station = built(STATION)
+        try:
+            self.start_dps(*(dps or ("--polls", "0")))
+            if prepare:
+                self.prepare()
+        except BaseException:
+            self.close()
+            raise
+
+    # --- an engineer's part
+
+    def secret(self, name, text):
+        path = self.dir / "secrets" / name
+        path.parent.mkdir(exist_ok=True)
+        path.touch(mode=0o600)
+        path.write_text(text)
+
+    def prepare(self):
+        """CA, secrets, configuration; the CA proved, the group made."""
+        for policy in self.endpoint["policies"]:
+            key = re.search(r"SharedAccessKey=(.*)$", policy["connectionString"]).group(1)
+            self.secret(policy["keyName"], key)
+        for role in ("reader", "contributor"):
+            self.secret("arm-" + role, self.endpoint["arm"][role])
+        if not (self.dir / "ca").exists():
+            self.secret("passphrase", "correct horse battery staple")
+            self.make_ca()
+        self.write_config("engineer", "owner", "contributor")
+        self.write_config("line", "line", "reader")
+        self.verb("ca", "prove", "--config", self.dir / "engineer.conf", "--name", "demo-root", "--cert", self.dir / "ca/root.pem",
+                  "--key", self.dir / "vault/root.key", "--passphrase", "file:%s/secrets/passphrase" % self.dir)
+        self.verb("group", "ensure", "--config", self.dir / "engineer.conf")
+
+    def make_ca(self):
+        self.verb("ca", "init", self.dir / "ca", "--name", "Demo", "--log-origin", "line-1.demo",
+                  "--passphrase", "file:%s/secrets/passphrase" % self.dir)
+        (self.dir / "vault").mkdir()
+        (self.dir / "ca/root.key").rename(self.dir / "vault/root.key")
+
+    def policy_name(self, which):
+        """The policy of an engineer (all rights) or of a line."""
+        for policy in self.endpoint["policies"]:
+            if (which == "owner") == ("ServiceConfig" in policy["rights"]) and "EnrollmentWrite" in policy["rights"]:
+                return policy["keyName"]
+        raise BenchError("no policy for %s" % which)
+
+    def write_config(self, role, policy, arm_role, name=None, profile=None):
+        text = CONFIG.format(place=self.dir, role=role, url=self.endpoint["url"], scope=self.endpoint["idScope"],
+                             ca=self.endpoint["ca"], policy=self.policy_name(policy), arm_url=self.endpoint["arm"]["url"],
+                             arm_id=self.endpoint["arm"]["id"], arm_role=arm_role,
+                             profile=self.profile if profile is None else profile)
+        for n in range(1, self.slots + 1):
+            text += "\n[slot %02d]\nport = %s\nprofile = demo\n" % (n, self.slot_port(n))
+        path = self.dir / ((name or role) + ".conf")
+        path.write_text(text)
+        return path
+
+    @staticmethod
+    def slot_port(n):
+        """The port path of the simulated bus's port n, as the station names it."""
+        return "pci-0000:00:14.0-usb-0:" + Bench.port_path(n).split("-", 1)[1]
+
+    # --- the station
+
+    @property
+    def config(self):
+        return self.dir / "line.conf"
+
+    def verb(self, *words, status=0, **options):
+        """A verb of the station, to its end; gives what it said."""
+        code, output = self.run([self.station, *words], **options)
+        if code != status:
+            raise BenchError("station %s: exit status %s\n%s" % (" ".join(str(w) for w in words), code, output))
+        return output
+
+    def start_line(self, *words, config=None, ready=True):
+        process = self.popen([self.station, "run", "--config", config or self.config, "--json", *words],
+                             "line.%d" % len(self.processes))
+        line = Line(process)
+        if ready:
+            line.wait_ready()
+        return line
+
+    def report(self):
+        return json.loads(self.verb("report", "--config", self.config, "--json"))
+
+    def audit_verify(self, *words, status=0):
+        return self.verb("audit", "verify", "--config", self.config, *words, status=status)
+
+    def results(self):
+        return {p.stem: json.loads(p.read_text()) for p in (self.dir / "state/results").glob("*.json")}
+
+    # --- what others say of it
+
+    def requests(self):
+        """The emulated service's own record."""
+        path = self.dir / "dps/requests.jsonl"
+        return [json.loads(line) for line in path.read_text().splitlines()] if path.exists() else []
+
+    def leaf_of(self, serial):
+        """Common name and SHA-256 of the leaf that a device holds, read by OpenSSL's command from the device's storage."""
+        pem = self.device_file(serial, "leaf.pem")
+        subject = subprocess.run(["openssl", "x509", "-in", pem, "-noout", "-subject", "-nameopt", "multiline"], capture_output=True,
+                                 text=True, check=True).stdout
+        digest = subprocess.run(["openssl", "x509", "-in", pem, "-noout", "-fingerprint", "-sha256"], capture_output=True, text=True,
+                                check=True).stdout
+        name = re.search(r"commonName\s*=\s*(\S+)", subject).group(1)
+        return name, digest.split("=", 1)[1].strip().replace(":", "").lower()
+
+
+__all__ = ["Bench", "BenchError", "Factory", "Line", "built", "children", "signal", "wait_until", "os"]
