@@ -93,6 +93,7 @@ static char *name_text(X509_NAME *name)
 	long n = BIO_get_mem_data(out, &bytes);
 	char *t = text_copy(n > 0 ? bytes : "", n > 0 ? (size_t)n : 0);
 	BIO_free(out);
+	text_clean(t);
 	return t;
 }
 

@@ -14,6 +14,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#define BODY_SHOWN 4096
 #define RECORD_MAX ((size_t)1 << 30)
 
 bool record_open(struct record *rec, const char *dir)
@@ -67,8 +68,11 @@ static json_t *body_of(const struct request *r)
 {
 	if (!r->body_len)
 		return json_null();
-	if (!r->json)
-		return json_stringn(r->body, r->body_len < 4096 ? r->body_len : 4096);
+	if (!r->json) {
+		AUTO_TEXT head = text_copy(r->body, r->body_len < BODY_SHOWN ? r->body_len : BODY_SHOWN);
+		text_clean(head);
+		return json_string(head);
+	}
 	json_t *copy = must(json_deep_copy(r->json));
 	mask(copy);
 	return copy;

@@ -93,12 +93,12 @@ static json_t *new_record(const struct proof *p, const json_t *old, const char *
 		"x509", proof_shown(p), "hubs", hubs, "enrollmentGroupId", p->group_id));
 }
 
-const json_t *registration_assign(struct service *svc, const struct proof *p)
+bool registration_assign(struct service *svc, const struct proof *p, const json_t **ret_record)
 {
 	const json_t *old = registration_find(svc, p->registration_id);
 	const char *hub = choose_hub(svc, p, old);
 	if (!hub)
-		return NULL;
+		return true;
 	const char *wanted = json_string_value(json_object_get(p->entry, "deviceId"));
 	const char *device_id = wanted ? wanted : p->registration_id;
 	const char *before = state_text(old, "assignedHub");
@@ -106,11 +106,11 @@ const json_t *registration_assign(struct service *svc, const struct proof *p)
 	AUTO_TEXT sha1 = cert_sha1(p->leaf);
 	AUTO_TEXT key = text_lower(p->registration_id);
 	if (!hub_admit(svc, hub, device_id, sha1, json_object_get(p->entry, "capabilities"), from,
-		policy_says(p->entry, "migrateDeviceData")))
-		return NULL;
-	if (!store_put(&svc->store, SHELF_REGISTRATIONS, key, new_record(p, old, hub, device_id)))
-		return NULL;
-	return store_get(&svc->store, SHELF_REGISTRATIONS, key);
+		policy_says(p->entry, "migrateDeviceData")) ||
+		!store_put(&svc->store, SHELF_REGISTRATIONS, key, new_record(p, old, hub, device_id)))
+		return false;
+	*ret_record = store_get(&svc->store, SHELF_REGISTRATIONS, key);
+	return true;
 }
 
 static const json_t *record_asked(const struct service *svc, const struct request *r,

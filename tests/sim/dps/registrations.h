@@ -20,9 +20,10 @@ struct proof {
 
 /*
  * Assigns the device: chooses the hub by policy and re-provisioning policy, puts the device there,
- * keeps the record. The record lent, or NULL when there is no hub to assign to.
+ * keeps the record. *ret_record is lent, or NULL when there is no hub to assign to. False when the
+ * state could not be written.
  */
-const json_t *registration_assign(struct service *svc, const struct proof *p);
+bool registration_assign(struct service *svc, const struct proof *p, const json_t **ret_record);
 
 const json_t *registration_find(const struct service *svc, const char *registration_id);
 

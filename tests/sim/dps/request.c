@@ -47,6 +47,7 @@ struct request *request_new(const char *target)
 {
 	struct request *r = must(calloc(1, sizeof *r));
 	r->target = text_of("%s", target);
+	r->malformed = !text_clean(r->target);
 	size_t n = strcspn(r->target, "?");
 	r->query = text_of("%s", r->target[n] ? r->target + n + 1 : "");
 	cut_path(r, r->target, n);

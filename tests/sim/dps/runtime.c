@@ -195,14 +195,15 @@ void runtime_register(struct service *svc, const struct request *r, struct answe
 	struct proof p = {0};
 	const char *why = NULL;
 	enum failure f = prove(svc, r, &p, &why);
-	const json_t *record = f == OK ? registration_assign(svc, &p) : NULL;
+	const json_t *record = NULL;
+	bool kept = f != OK || registration_assign(svc, &p, &record);
 	X509_free(p.signer);
-	if (!record) {
+	if (kept && !record) {
 		answer_failure(svc, r, f == OK ? NO_HUB : f, why, a);
 		return;
 	}
 	AUTO_TEXT id = operation_id_new(p.registration_id);
-	if (!keep_operation(svc, r, id, "assigned", registration_result(record))) {
+	if (!kept || !keep_operation(svc, r, id, "assigned", registration_result(record))) {
 		answer_error(a, 500000, "The state cannot be written.");
 		return;
 	}

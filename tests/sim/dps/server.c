@@ -89,6 +89,7 @@ static void read_head(struct MHD_Connection *conn, struct request *r, const char
 	for (size_t i = 0; i < sizeof heads / sizeof heads[0]; i++)
 		*heads[i].value = MHD_lookup_connection_value(conn, MHD_HEADER_KIND, heads[i].name);
 	r->method = text_of("%s", method);
+	text_clean(r->method);
 	request_set_host(r, MHD_lookup_connection_value(conn, MHD_HEADER_KIND, "Host"));
 	r->peers = read_peers(conn);
 }

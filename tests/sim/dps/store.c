@@ -42,8 +42,15 @@ static char *file_name(const char *key)
 	return text_of("%s.json", hex);
 }
 
+/* Makes the directory and those above it. */
 static bool make_dir(const char *path)
 {
+	AUTO_TEXT above = text_of("%s", path);
+	for (char *slash = strchr(above + 1, '/'); *above && slash; slash = strchr(slash + 1, '/')) {
+		*slash = '\0';
+		mkdir(above, 0700);
+		*slash = '/';
+	}
 	if (mkdir(path, 0700) == 0 || errno == EEXIST)
 		return true;
 	fprintf(stderr, "dps-emulator: cannot make %s: %s\n", path, strerror(errno));

@@ -70,6 +70,44 @@ bool text_starts(const char *t, const char *start)
 	return strncasecmp(t, start, strlen(start)) == 0;
 }
 
+/* Bytes of the UTF-8 sequence at c (RFC 3629), 0 when it is none. */
+static size_t utf8_len(const unsigned char *c)
+{
+	/* Rows: first byte from..to, length, and the range of the second byte. */
+	static const struct {
+		unsigned char from, to, len, low, high;
+	} forms[] = {
+		{0x00, 0x7f, 1, 0, 0}, {0xc2, 0xdf, 2, 0x80, 0xbf}, {0xe0, 0xe0, 3, 0xa0, 0xbf},
+		{0xe1, 0xec, 3, 0x80, 0xbf}, {0xed, 0xed, 3, 0x80, 0x9f}, {0xee, 0xef, 3, 0x80, 0xbf},
+		{0xf0, 0xf0, 4, 0x90, 0xbf}, {0xf1, 0xf3, 4, 0x80, 0xbf}, {0xf4, 0xf4, 4, 0x80, 0x8f},
+	};
+	for (size_t i = 0; i < sizeof forms / sizeof forms[0]; i++) {
+		if (c[0] < forms[i].from || c[0] > forms[i].to)
+			continue;
+		size_t n = forms[i].len, k = 1;
+		if (n > 1 && (c[1] < forms[i].low || c[1] > forms[i].high))
+			return 0;
+		while (k < n && (k == 1 || (c[k] & 0xc0) == 0x80))
+			k++;
+		return k == n ? n : 0;
+	}
+	return 0;
+}
+
+bool text_clean(char *t)
+{
+	bool clean = true;
+	while (*t) {
+		size_t n = utf8_len((const unsigned char *)t);
+		if (!n) {
+			*t = '?';
+			clean = false;
+		}
+		t += n ? n : 1;
+	}
+	return clean;
+}
+
 bool text_number(const char *t, int64_t *ret)
 {
 	if (!t || !(isdigit((unsigned char)*t) || (*t == '-' && isdigit((unsigned char)t[1]))))
@@ -108,6 +146,8 @@ char *percent_decode(const char *t, size_t n)
 		i += 2;
 	}
 	out[k] = '\0';
+	if (!text_clean(out))
+		return NULL;
 	char *ret = out;
 	out = NULL;
 	return ret;

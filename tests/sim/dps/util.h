@@ -31,10 +31,13 @@ bool text_same(const char *a, const char *b);
 bool text_ends(const char *t, const char *end);
 bool text_starts(const char *t, const char *start);
 
+/* Puts '?' in place of every byte that is not part of UTF-8. True when there was none. */
+bool text_clean(char *t);
+
 /* Reads a whole decimal number, with sign, nothing around it. */
 bool text_number(const char *t, int64_t *ret);
 
-/* Decodes %XX. NULL when a triplet is malformed or stands for NUL. */
+/* Decodes %XX. NULL when a triplet is malformed or stands for NUL, or the result is not UTF-8. */
 char *percent_decode(const char *t, size_t n);
 
 char *base64_of(const void *bytes, size_t n);

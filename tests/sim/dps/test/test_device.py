@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """The device's side: mutual TLS with chains that openssl made, then the hub's registry."""
+import ssl
 import time
 
 from emulator import Case, LEAF, client, main, signing
@@ -44,6 +45,14 @@ class ByGroup(Case):
         record = self.emulator.service("GET", "/registrations/FULL-1").json
         self.assertEqual(record, {k: v for k, v in state.items() if k != "x509"})
 
+    def test_a_device_may_speak_either_version_of_tls(self):
+        for version in (ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3):
+            leaf = self.leaf("tls-" + version.name[-1])
+            chain = leaf.chain(self.line)
+            context = self.emulator.context(leaf, chain)
+            context.minimum_version = context.maximum_version = version
+            self.assertEqual(self.emulator.register("tls-" + version.name[-1], leaf, chain).status, 200)
+
     def test_the_root_need_not_be_sent_when_it_is_the_verified_one(self):
         leaf = self.leaf("short-1")
         self.assertEqual(self.emulator.register("short-1", leaf, leaf.chain(self.line)).json["status"], "assigned")
@@ -63,6 +72,15 @@ class ByGroup(Case):
         leaf = self.leaf("fake-1", fake)
         self.refused(self.emulator.register("fake-1", leaf, leaf.chain(fake)), 401002)
         self.refused(self.emulator.register("fake-1", leaf, leaf.chain(self.line, self.root)), 401002)
+
+    def test_a_verified_intermediate_shortens_the_chain(self):
+        line = self.pki.authority("Far Line", self.pki.authority("Far Root"))
+        self.emulator.put_group("far", line)
+        leaf = self.leaf("far-1", line)
+        self.refused(self.emulator.register("far-1", leaf), 401002)
+        self.assertEqual(self.emulator.arm("PUT", "/certificates/far-line", {"properties": {
+            "certificate": line.text, "isVerified": True}}).status, 200)
+        self.assertEqual(self.emulator.register("far-1", leaf).json["status"], "assigned")
 
     def test_a_leaf_cannot_sign_another_leaf(self):
         leaf = self.leaf("issuer-1")
@@ -198,6 +216,21 @@ class Precedence(Case):
         self.assertEqual(self.emulator.register("self-1", leaf).json["status"], "assigned")
         other = self.pki.make("self-1")
         self.refused(self.emulator.register("self-1", other), 401002)
+
+    def test_an_individual_enrollment_of_the_id_shuts_out_other_leaves_of_a_group(self):
+        line = self.pki.authority("Third Line", self.root)
+        self.emulator.put_group("third", line)
+        leaf, other = self.pki.make("shut-1", line), self.pki.make("shut-1", line)
+        body = {"registrationId": "shut-1", "attestation": client(other.text)}
+        self.assertEqual(self.emulator.service("PUT", "/enrollments/shut-1", body).status, 200)
+        self.refused(self.emulator.register("shut-1", leaf, leaf.chain(line)), 401002)
+        self.assertEqual(self.emulator.register("shut-1", other, other.chain(line)).status, 200)
+
+    def test_an_expired_leaf_is_refused_though_it_is_enrolled(self):
+        leaf = self.pki.make("past-1", days="-1")
+        body = {"registrationId": "past-1", "attestation": client(leaf.text)}
+        self.assertEqual(self.emulator.service("PUT", "/enrollments/past-1", body).status, 200)
+        self.refused(self.emulator.register("past-1", leaf), 401002)
 
     def test_ca_references_work_once_the_certificate_is_verified(self):
         root = self.pki.authority("Referred Root")

@@ -210,6 +210,12 @@ class CommandLine(Case):
         self.assertEqual([e["seq"] for e in record], list(range(1, len(record) + 1)))
         self.assertGreater(len(record), asked)
 
+    def test_the_state_directory_is_made_with_those_above_it(self):
+        deep = os.path.join(self.folder, "a", "b")
+        made = Emulator(deep)
+        self.assertEqual(made.stop()[0], 0)
+        self.assertTrue(os.path.exists(os.path.join(deep, "state", "instance.json")))
+
     def test_nothing_of_the_state_is_readable_by_others(self):
         for folder, _, files in os.walk(self.emulator.state):
             self.assertEqual(os.stat(folder).st_mode & 0o077, 0, folder)

@@ -3,6 +3,7 @@
 import base64
 import json
 import os
+import socket
 import urllib.parse
 
 from emulator import Case, client, main, openssl, parse_connection_string, sas, signing
@@ -168,7 +169,8 @@ class Individuals(Case):
 
     def test_an_endorsement_key_of_another_form_is_refused(self):
         little_endian = base64.b64encode(b"\x3a\x01\x00\x00\x01\x00\x0b\x00" + os.urandom(308)).decode()
-        for key in (little_endian, ek(size=60), ek(kind=8), "AToA", "no base64", ""):
+        longer = base64.b64encode(base64.b64decode(ek()) + b"\0").decode()
+        for key in (little_endian, longer, ek(size=60), ek(kind=8), "AToA", "no base64", ""):
             self.refused(self.put("tpm-2", {"type": "tpm", "tpm": {"endorsementKey": key}}), 400004)
 
     def test_an_x509_enrollment_takes_client_certificates_only(self):
@@ -280,6 +282,19 @@ class Form(Case):
     def test_a_body_that_is_too_long_is_refused(self):
         body = json.dumps({"enrollmentGroupId": "big", "x": "y" * (1 << 20)})
         self.refused(self.emulator.service("PUT", "/enrollmentGroups/big", body), 413000)
+
+    def test_bytes_that_are_no_text_are_refused_and_do_not_stop_it(self):
+        self.refused(self.emulator.service("GET", "/enrollmentGroups/%ff"), 400000)
+        self.refused(self.emulator.service("GET", "/enrollmentGroups/none", version="%ff"), 400000)
+        self.refused(self.emulator.service("PUT", "/enrollmentGroups/x", b"\xff{\x80"), 400000)
+        self.refused(self.emulator.service("PUT", "/enrollmentGroups/x", '{"enrollmentGroupId":"\\u0000"}'), 400000)
+        self.refused(self.emulator.service("PUT", "/enrollmentGroups/x", "[" * 5000), 400000)
+        raw = b"GET /a\xfe/b HTTP/1.1\r\nHost: \xff.azure-devices.net\r\nIf-Match: \xff\r\nConnection: close\r\n\r\n"
+        with socket.create_connection(("localhost", self.emulator.port), timeout=10) as plain:
+            with self.emulator.context().wrap_socket(plain, server_hostname="localhost") as link:
+                link.sendall(raw)
+                self.assertIn(b" 400 ", link.recv(4096))
+        self.assertEqual(self.emulator.record()[-1]["path"], "/a?/b")
 
     def test_curl_and_the_real_host_names_are_served(self):
         for name in (self.emulator.endpoint["serviceHostName"], "global.azure-devices-provisioning.net",
