@@ -258,6 +258,10 @@ int control_run(struct control *c, struct rack *r, pid_t child)
 			close(clients[i].fd);
 			clients[i] = clients[--count];
 		}
+		if (quit && child) {
+			kill(child, SIGTERM); /* its end will be ours */
+			quit = false;
+		}
 		if (p[0].revents)
 			quit = signal_take(c, child, &status) || quit;
 		if (p[2].revents)

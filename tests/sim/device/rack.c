@@ -124,6 +124,16 @@ bool rack_plug(struct rack *r, struct seat *s, unsigned port, struct why *w)
 	return true;
 }
 
+bool rack_plug_first(struct rack *r, unsigned n, struct why *w)
+{
+	if (n > r->count)
+		return why_set(w, "only %zu devices were manufactured", r->count);
+	for (unsigned i = 0; i < n; i++)
+		if (!rack_plug(r, r->seats[i], i + 1, w))
+			return false;
+	return true;
+}
+
 void rack_unplug(struct rack *r, struct seat *s)
 {
 	if (!s->port)

@@ -47,6 +47,8 @@ void rack_close(struct rack *r);
 /* Finds a device, also one manufactured since. */
 MUST_CHECK bool rack_find(struct rack *r, const char *name, struct seat **ret, struct why *w);
 MUST_CHECK bool rack_plug(struct rack *r, struct seat *s, unsigned port, struct why *w);
+/* Plugs the first `n` devices, by name, into ports 1 to `n`. */
+MUST_CHECK bool rack_plug_first(struct rack *r, unsigned n, struct why *w);
 /* Unplugged already is fine. */
 void rack_unplug(struct rack *r, struct seat *s);
 

@@ -111,16 +111,6 @@ static bool env_write(const struct options *o, const char *root, struct why *w)
 	return true;
 }
 
-static bool devices_plug(struct rack *r, unsigned n, struct why *w)
-{
-	if (n > r->count)
-		return why_set(w, "only %zu devices were manufactured", r->count);
-	for (unsigned i = 0; i < n; i++)
-		if (!rack_plug(r, r->seats[i], i + 1, w))
-			return false;
-	return true;
-}
-
 static pid_t command_start(const struct options *o)
 {
 	char libraries[500];
@@ -140,7 +130,7 @@ static bool serve(const struct options *o, struct rack *r, struct control *c, co
 {
 	pid_t child = 0;
 
-	if (!devices_plug(r, o->plug, w))
+	if (!rack_plug_first(r, o->plug, w))
 		return false;
 	if ((o->env || !o->command) && !env_write(o, root, w))
 		return false;
