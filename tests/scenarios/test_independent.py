@@ -1,0 +1,79 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: Apache-2.0
+"""The promise behind it all: without the station, with tools that are not ours, an enrolled device registers with what it holds."""
+import json
+import pathlib
+import re
+import subprocess
+import sys
+import unittest
+
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "sim"))
+from factory import Factory  # noqa: E402
+from sim import bundle_fields  # noqa: E402
+
+
+class Independent(unittest.TestCase):
+    @classmethod
+    def setUpClass(cls):
+        cls.factory = Factory(devices=2, slots=2)
+        line = cls.factory.start_line()
+        for n in (1, 2):
+            cls.factory.plug("SIM%04d" % n, n)
+        cls.slots = [line.wait_verdict("%02d" % n) for n in (1, 2)]
+        cls.factory.unplug_all()
+        line.stop()
+
+    @classmethod
+    def tearDownClass(cls):
+        cls.factory.close()
+
+    def register(self, serial, tpm):
+        """A registration over TLS by OpenSSL's own client, whose key is in the TPM by way of tpm2-openssl."""
+        factory = self.factory
+        fields = dict(bundle_fields(factory.device_file(serial, "bundle.bin").read_bytes()))
+        scope, endpoint, name, uri = (fields[tag].decode() for tag in (3, 4, 5, 9))
+        host, port = re.match(r"https://([^:/]+)(?::(\d+))?$", endpoint).groups()
+        body = json.dumps({"registrationId": name})
+        request = ("PUT /%s/registrations/%s/register?api-version=2021-06-01 HTTP/1.1\r\nHost: %s\r\nContent-Type: application/json\r\n"
+                   "Content-Length: %d\r\nConnection: close\r\n\r\n%s" % (scope, name, host, len(body), body))
+        done = subprocess.run(
+            ["openssl", "s_client", "-provider", "tpm2", "-provider", "default", "-propquery", "?provider=tpm2,tpm2.digest!=yes,tpm2.cipher!=yes",
+             "-connect", "%s:%s" % (host, port or 443), "-CAfile", factory.endpoint["ca"], "-verify_return_error", "-quiet", "-ign_eof",
+             "-cert", factory.device_file(serial, "leaf.pem"), "-cert_chain", factory.device_file(serial, "chain.pem"), "-key", uri],
+            input=request, capture_output=True, text=True, timeout=60,
+            env=factory.env(TPM2OPENSSL_TCTI="swtpm:path=%s" % tpm, LD_PRELOAD=""))
+        return name, done.stdout + done.stderr
+
+    def test_restarted_devices_register_without_the_station(self):
+        for slot, serial in zip(self.slots, ("SIM0001", "SIM0002")):
+            self.assertEqual(slot["verdict"], "PASS", slot)
+            with self.factory.swtpm(serial) as tpm:
+                name, answer = self.register(serial, tpm)
+            self.assertEqual(name, slot["registration_id"])
+            self.assertRegex(answer, r"HTTP/1\.1 20[02]", answer)
+            self.assertIn(name, answer)
+
+    def test_each_stands_in_the_hub_that_the_station_said(self):
+        for slot in self.slots:
+            hub = next(h for h in self.factory.endpoint["hubs"] if h["hostName"] == slot["hub"])
+            self.assertTrue(hub["url"])
+            done = subprocess.run([sys.executable, "-c", HUB_QUESTION, hub["url"], hub["connectionString"], slot["device_id"],
+                                   self.factory.endpoint["ca"]], capture_output=True, text=True, timeout=30)
+            self.assertIn('"deviceId"', done.stdout, done.stderr)
+            self.assertIn("selfSigned", done.stdout)
+
+
+HUB_QUESTION = r"""
+import base64, hashlib, hmac, ssl, sys, time, urllib.parse, urllib.request
+url, connection, device, ca = sys.argv[1:]
+parts = dict(p.split("=", 1) for p in connection.split(";"))
+end = str(int(time.time()) + 600)
+signature = base64.b64encode(hmac.new(base64.b64decode(parts["SharedAccessKey"]), (parts["HostName"] + "\n" + end).encode(), hashlib.sha256).digest())
+token = "SharedAccessSignature sr=%s&sig=%s&se=%s&skn=%s" % (parts["HostName"], urllib.parse.quote(signature, safe=""), end, parts["SharedAccessKeyName"])
+question = urllib.request.Request("%s/devices/%s?api-version=2021-04-12" % (url, device), headers={"Authorization": token, "Host": parts["HostName"]})
+print(urllib.request.urlopen(question, context=ssl.create_default_context(cafile=ca)).read().decode())
+"""
+
+if __name__ == "__main__":
+    unittest.main(verbosity=2)
