@@ -101,7 +101,7 @@ static void reset_connection(struct MHD_Connection *conn)
 		MHD_get_connection_info(conn, MHD_CONNECTION_INFO_CONNECTION_FD);
 	struct sockaddr none = {.sa_family = AF_UNSPEC};
 	if (fd)
-		connect(fd->connect_fd, &none, sizeof none);
+		(void)connect(fd->connect_fd, &none, sizeof none);
 }
 
 /* Gives the first half of the body, then breaks. */

@@ -7,6 +7,7 @@
 #include "route.h"
 #include "util.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -260,6 +261,7 @@ static bool body_fits(const struct request *r, struct answer *a)
 
 static void run(struct service *svc, struct request *r, const struct fault *f, struct answer *a)
 {
+	assert(r->op && r->op->handle);
 	int64_t now_s = clock_ms() / 1000 + fault_of(f, EFFECT_CLOCK_SKEW_S, 0);
 	if (!version_fits(r, a) || !auth_allows(svc, r, now_s, a) || !body_fits(r, a))
 		return;

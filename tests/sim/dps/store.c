@@ -31,7 +31,7 @@ static char *file_name(const char *key)
 	size_t n = 0;
 	for (const char *c = key; *c && n < sizeof name - 4; c++) {
 		bool plain = isalnum((unsigned char)*c) || (strchr("-_:.", *c) && c != key);
-		n += (size_t)sprintf(name + n, plain ? "%c" : "%%%02X", (unsigned char)*c);
+		n += (size_t)snprintf(name + n, 4, plain ? "%c" : "%%%02X", (unsigned char)*c);
 	}
 	name[n] = '\0';
 	if (n <= NAME_ROOM)

@@ -129,28 +129,32 @@ static int hex_value(char c)
 	return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
 }
 
+/* Decodes into out, which is as long as the input. False when a triplet is none or stands for NUL. */
+static bool percent_decode_into(char *out, const char *t, size_t n)
+{
+	for (size_t i = 0; i < n; i++) {
+		int c = (unsigned char)t[i];
+		if (c == '%') {
+			int high = n - i > 2 ? hex_value(t[i + 1]) : -1;
+			int low = high >= 0 ? hex_value(t[i + 2]) : -1;
+			c = low >= 0 ? high * 16 + low : 0;
+			i += 2;
+		}
+		if (!c)
+			return false;
+		*out++ = (char)c;
+	}
+	*out = '\0';
+	return true;
+}
+
 char *percent_decode(const char *t, size_t n)
 {
-	AUTO_TEXT out = must(malloc(n + 1));
-	size_t k = 0;
-	for (size_t i = 0; i < n; i++) {
-		if (t[i] != '%') {
-			out[k++] = t[i];
-			continue;
-		}
-		int high = n - i > 2 ? hex_value(t[i + 1]) : -1;
-		int low = high >= 0 ? hex_value(t[i + 2]) : -1;
-		if (low < 0 || high * 16 + low == 0)
-			return NULL;
-		out[k++] = (char)(high * 16 + low);
-		i += 2;
-	}
-	out[k] = '\0';
-	if (!text_clean(out))
-		return NULL;
-	char *ret = out;
-	out = NULL;
-	return ret;
+	char *out = must(malloc(n + 1));
+	if (percent_decode_into(out, t, n) && text_clean(out))
+		return out;
+	free(out);
+	return NULL;
 }
 
 char *base64_of(const void *bytes, size_t n)
@@ -160,23 +164,31 @@ char *base64_of(const void *bytes, size_t n)
 	return t;
 }
 
-uint8_t *base64_bytes(const char *t, size_t *ret_n)
+/* Copies without white space; the number of characters, 0 when padding does not stand at the end. */
+static size_t squeeze(char *out, const char *t, size_t *ret_pad)
 {
-	AUTO_TEXT dense = must(malloc(strlen(t) + 1));
 	size_t n = 0, pad = 0;
 	for (; *t; t++) {
 		if (isspace((unsigned char)*t))
 			continue;
 		if (pad && *t != '=')
-			return NULL;
+			return 0;
 		pad += *t == '=';
-		dense[n++] = *t;
+		out[n++] = *t;
 	}
-	if (n % 4 || pad > 2)
-		return NULL;
+	*ret_pad = pad;
+	return pad <= 2 && n % 4 == 0 ? n : 0;
+}
+
+uint8_t *base64_bytes(const char *t, size_t *ret_n)
+{
+	size_t pad = 0;
+	char *dense = must(malloc(strlen(t) + 1));
+	size_t n = squeeze(dense, t, &pad);
 	uint8_t *bytes = must(malloc(n / 4 * 3 + 1));
-	int len = EVP_DecodeBlock(bytes, (unsigned char *)dense, (int)n);
-	if (len < 0 || (size_t)len < pad) {
+	int len = n ? EVP_DecodeBlock(bytes, (unsigned char *)dense, (int)n) : -1;
+	free(dense);
+	if (len < (int)pad) {
 		free(bytes);
 		return NULL;
 	}
