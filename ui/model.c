@@ -269,8 +269,7 @@ enum headline_kind model_headline(const struct model *m, char *out, size_t room)
 		return HEADLINE_HANDS_OFF;
 	out[0] = '\0';
 	if (!strcmp(m->state, "unfit")) {
-		add(out, room, "THE LINE IS NOT FIT: ");
-		add(out, room, m->sentence);
+		add(out, room, "THE LINE IS NOT FIT");
 		return HEADLINE_UNFIT;
 	}
 	if (busy) {

@@ -7,7 +7,9 @@
 #include <stdio.h>
 #include <string.h>
 
-#define DETAIL_ROWS 5	/* a frame with three rows of words */
+#define DETAIL_ROWS 4	/* a frame with two rows of words */
+
+#define NARROW_MAX 32
 
 /* Of the entries: how many rows each, how many stand below one another, how wide. */
 struct layout {
@@ -34,11 +36,12 @@ static int draw_sign(struct canvas *c, int row, int col, int width, const struct
 	return canvas_text(c, row, col, width, face->style, sign);
 }
 
-/* In a narrow entry the stage takes the place of the word WORKING. */
-static void draw_narrow(struct canvas *c, int row, int col, int width, const struct model_slot *s)
+/* In a narrow entry the stage takes the place of the word WORKING; what is left of the width takes the sentence. */
+static void draw_narrow(struct canvas *c, int row, int col, int room, const struct model_slot *s)
 {
 	struct slot_face face = slot_face(s);
-	bool working = s->state == SLOT_WORKING;
+	bool working = s->state == SLOT_WORKING, sentence = room >= NARROW_MAX + 12;
+	int width = room < NARROW_MAX ? room : NARROW_MAX;
 	char tail[64];
 	canvas_text(c, row, col + 1, 2, STYLE_NORMAL, s->name);
 	draw_sign(c, row, col + 4, 1, &face);
@@ -52,6 +55,10 @@ static void draw_narrow(struct canvas *c, int row, int col, int width, const str
 	}
 	if (slot_must_stay(s))
 		canvas_text(c, row, col + width - 2, 1, STYLE_ALARM, "!");
+	if (sentence && slot_must_stay(s))
+		canvas_text(c, row, col + width, room - width - 1, STYLE_ALARM, "DO NOT PULL");
+	else if (sentence)
+		canvas_text(c, row, col + width, room - width - 1, STYLE_DIM, s->sentence);
 }
 
 static void draw_wide(struct canvas *c, int row, int col, int width, const struct model_slot *s)
@@ -90,20 +97,17 @@ static void draw_entry(struct canvas *c, const struct layout *l, int index, cons
 
 static void draw_detail(struct canvas *c, const struct model *m, const struct model_slot *s)
 {
-	char title[96];
+	char title[320];
 	int top = c->rows - SCREEN_BOTTOM - DETAIL_ROWS, width = c->cols - 4;
-	struct slot_face face = slot_face(s);
-	snprintf(title, sizeof(title), "slot %s", s->name);
+	snprintf(title, sizeof(title), "%s%s%s%s%s%s", s->name, s->recognised ? " (known)" : "", *s->serial ? "  " : "", s->serial,
+		 *s->registration_id ? "  " : "", s->registration_id);
 	canvas_fill(c, top, 0, DETAIL_ROWS, c->cols, STYLE_NORMAL);
 	canvas_box(c, top, 0, DETAIL_ROWS, c->cols, title);
-	int col = 2 + canvas_text(c, top + 1, 2, width, face.style, face.word);
-	canvas_printf(c, top + 1, col, width - col, STYLE_NORMAL, "  %s  %s%s", s->serial, s->registration_id,
-		      s->recognised ? "  (known, done before)" : "");
-	canvas_text(c, top + 2, 2, width, STYLE_NORMAL, s->sentence);
+	canvas_text(c, top + 1, 2, width, STYLE_NORMAL, s->sentence);
 	if (*s->code)
-		canvas_printf(c, top + 3, 2, width, STYLE_NORMAL, "%s  %s  Call: %s", s->code, s->todo, s->whom);
+		canvas_printf(c, top + 2, 2, width, STYLE_NORMAL, "%s  %s  Call: %s", s->code, s->todo, s->whom);
 	else if (m->device_count)
-		canvas_printf(c, top + 3, 2, width, STYLE_DIM, "In no slot, left alone: %s at %s", m->device[0].product, m->device[0].port);
+		canvas_printf(c, top + 2, 2, width, STYLE_DIM, "In no slot, left alone: %s at %s", m->device[0].product, m->device[0].port);
 }
 
 static void draw(struct canvas *c, const struct model *m, struct view *v)

@@ -39,12 +39,14 @@ static bool take_signals(struct term *t, struct err *e)
 
 static void start_colours(struct term *t, bool mono)
 {
-	if (has_colors())
-		start_color();
-	t->theme = theme_choose(getenv("NO_COLOR"), mono, has_colors() ? COLORS : 0);
-	if (t->theme == THEME_MONO)
+	const char *no_color = getenv("NO_COLOR");
+	t->theme = THEME_MONO;
+	/* start_color() itself paints white on black, so it is not called where colours are not wanted; COLORS is known behind it. */
+	if (theme_choose(no_color, mono, 256) == THEME_MONO || !has_colors())
 		return;
+	start_color();
 	use_default_colors();
+	t->theme = theme_choose(no_color, mono, COLORS);
 	for (int s = 0; s < STYLE_COUNT; s++) {
 		const struct look *look = theme_look(t->theme, (enum style)s);
 		init_pair((short)(s + 1), look->fg, look->bg);

@@ -1,0 +1,14 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* For tests: a model made of recorded events, and a picture compared with a file. */
+#ifndef TESTS_UI_SCENE_H
+#define TESTS_UI_SCENE_H
+
+#include "ui/screen.h"
+
+/* The model after every line of events/NAME.jsonl. The caller frees it. */
+struct model *scene_model(const char *name);
+
+/* Fails unless the screen, drawn of the model, is expected/NAME-COLSxROWS.txt. With $UI_WRITE_EXPECTED set the file is written. */
+void scene_check(const char *name, const char *screen, const struct model *m, struct view *v, int cols, int rows, bool ascii);
+
+#endif
