@@ -59,7 +59,7 @@ static const char *broken_hop(struct dps *d, const struct http_hops *hops, const
 		return "tls";
 	if (!hops->name_us)
 		return "name";
-	if (!hops->connect_us)
+	if (!*hops->address)
 		return has_proxy(d) ? "proxy" : "tcp";
 	return hops->tls_us ? "answer" : has_proxy(d) && !hops->proxy_status ? "proxy" : "tls";
 }
@@ -70,14 +70,14 @@ static void rows_of_hops(struct walk *w, struct dps *d, const struct http_hops *
 	const char *host = dps_endpoint(d) + strlen("https://");
 	if (until && !strcmp(until, "name"))
 		return;
-	row_good(w, "name", "%s is %s (%" PRId64 " ms)", has_proxy(d) ? "the proxy" : host, hops->address,
+	row_good(w, "name", "%s has an address (%" PRId64 " ms)", has_proxy(d) ? dps_http(d)->proxy : host,
 		 hops->name_us / 1000);
 	if (until && (!strcmp(until, "tcp") || !strcmp(until, "proxy")))
 		return;
 	if (has_proxy(d))
 		row_good(w, "proxy", "%s leads to %s", dps_http(d)->proxy, host);
 	else
-		row_good(w, "tcp", "connected in %" PRId64 " ms", hops->connect_us / 1000);
+		row_good(w, "tcp", "connected to %s", hops->address);
 	if (until && !strcmp(until, "tls"))
 		return;
 	row_good(w, "tls", "%s is trusted; issued by %s (%" PRId64 " ms)", hops->subject, hops->issuer,

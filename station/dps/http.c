@@ -232,10 +232,8 @@ static bool text_has(const char *text, const char *part)
 }
 
 /* libcurl has one code for a handshake that failed for whatever reason; its text (OpenSSL's) tells them apart. */
-static enum err_code handshake_code(const struct http *h, const struct http_hops *hops)
+static enum err_code handshake_code(const struct http *h)
 {
-	if (hops->verify_result)
-		return E_TLS;
 	if (!text_has(h->text, "error:") || text_has(h->text, "unexpected eof"))
 		return E_NET;
 	if (h->has_identity && text_has(h->text, " alert ") && !text_has(h->text, "protocol version"))
@@ -269,7 +267,10 @@ static enum err_code code_of(const struct http *h, CURLcode code, const struct h
 	if (hops->proxy_status && hops->proxy_status / 100 != 2)
 		return proxy_code(hops->proxy_status);
 	if (code == CURLE_SSL_CONNECT_ERROR || code == CURLE_RECV_ERROR || code == CURLE_SEND_ERROR)
-		return handshake_code(h, hops);
+		return handshake_code(h);
+	/* A first line that is not HTTP/1 counts as HTTP/0.9, which libcurl calls a protocol that it does not speak. */
+	if (code == CURLE_UNSUPPORTED_PROTOCOL && hops->tls_us)
+		return E_DPS_ANSWER;
 	for (size_t i = 0; i < COUNT_OF(rows); i++)
 		if (rows[i].curl == code)
 			return rows[i].ours;
