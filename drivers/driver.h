@@ -35,10 +35,15 @@ struct driver_match {
 	int class, subclass, protocol;
 };
 
-/* Where the bytes flow: one opened USB device. fd is usbfs, already opened and inherited; -1 where `path` (a directory, a tty) is the device. */
+struct usb_link;
+
+/* Where the bytes flow: one opened USB device. fd is usbfs, already opened and inherited; -1 where `path` (a directory, a tty) is the device.
+ * link is the interface that fits the driver's matches, claimed by whoever calls open before rights are given up (usb_link_open), and lent;
+ * NULL where path is the device. */
 struct driver_port {
 	int fd;
 	const char *path;
+	struct usb_link *link;
 };
 
 /* With every call. */

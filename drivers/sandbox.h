@@ -17,6 +17,8 @@ extern const struct driver sandbox_driver;
 
 struct sandbox {
 	int fd;
+	bool opened;
+	uint64_t turn;
 };
 
 #endif

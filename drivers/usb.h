@@ -44,16 +44,23 @@ void usb_bus_close(struct usb_bus *bus);
 
 struct usb_link;
 
+/* What one link may carry, far beyond what a unit needs: a unit that makes the station repeat itself ends with E_BRIDGE. */
+#define USB_BUDGET_BYTES ((uint64_t)64 << 20)
+#define USB_BUDGET_TRANSFERS 65536u
+
 /* Wraps the inherited descriptor, finds the interface by match, gives up usbfs privileges for anything else where the kernel can
- * (USBDEVFS_DROP_PRIVILEGES), claims it. E_USB_OPEN, E_NO_DRIVER, E_USB_GONE. */
+ * (USBDEVFS_DROP_PRIVILEGES), claims it. The descriptor stays the caller's. From then on this process cannot watch the
+ * bus: libusb keeps "no discovery" for good. E_USB_OPEN, E_NO_DRIVER, E_USB_GONE. */
 WARN_UNUSED bool usb_link_open(int fd, const struct driver_match *matches, struct usb_link **ret, struct err *e);
 void usb_link_close(struct usb_link *link);
 
-/* Control transfers to the interface (vendor type). *ret_len is what came. */
+/* All transfers: E_USB_GONE, E_CHILD_SILENT at the deadline, E_BRIDGE when the budget is spent, E_USB.
+ * Control transfers to the interface (vendor type). *ret_len is what came. */
 WARN_UNUSED bool usb_control_in(struct usb_link *link, uint8_t request, void *data, size_t room, size_t *ret_len,
 				int64_t deadline_ms, struct err *e);
 WARN_UNUSED bool usb_control_out(struct usb_link *link, uint8_t request, int64_t deadline_ms, struct err *e);
-/* Bulk: writes all; reads up to room bytes of one transfer (room must be a multiple of the packet size, see usb_packet_size). */
+/* Bulk: writes all, and a zero-length packet where the last one is full; reads up to room bytes of one transfer (room must be a
+ * multiple of the packet size, see usb_packet_size). */
 WARN_UNUSED bool usb_bulk_out(struct usb_link *link, const void *data, size_t len, int64_t deadline_ms, struct err *e);
 WARN_UNUSED bool usb_bulk_in(struct usb_link *link, void *data, size_t room, size_t *ret_len, int64_t deadline_ms,
 			     struct err *e);
