@@ -139,8 +139,8 @@ def children(pid):
 class Factory(Bench):
     """`profile`: further lines of the profile. `slots`: how many; slot NN is port N of the simulated bus."""
 
-    def __init__(self, devices=2, slots=None, profile="", place=None, dps=(), prepare=True):
-        super().__init__(devices=devices, place=place)
+    def __init__(self, devices=2, slots=None, profile="", place=None, dps=(), prepare=True, usb=True):
+        super().__init__(devices=devices, place=place, usb=usb)
         self.slots = slots or devices
         self.profile = profile
         self.station = built(STATION)

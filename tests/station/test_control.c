@@ -1,0 +1,181 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "station/control.h"
+#include "station/base/clock.h"
+#include "station/client.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+
+#include <cmocka.h>
+
+struct desk {
+	char path[64];
+	struct control *control;
+	atomic_int stops;
+};
+
+static json_t *status(void *ctx)
+{
+	(void)ctx;
+	return json_pack("{s:{s:s}}", "station", "state", "running");
+}
+
+static void stop(void *ctx)
+{
+	struct desk *d = ctx;
+	atomic_fetch_add(&d->stops, 1);
+}
+
+static int setup(void **state)
+{
+	static struct desk d;
+	struct err e = {0};
+	memset(&d, 0, sizeof(d));
+	snprintf(d.path, sizeof(d.path), "/tmp/test_control.%d.sock", (int)getpid());
+	const struct control_face face = {status, stop, &d};
+	*state = &d;
+	return control_start(d.path, &face, &d.control, &e) ? 0 : -1;
+}
+
+static int teardown(void **state)
+{
+	struct desk *d = *state;
+	control_stop(d->control);
+	return 0;
+}
+
+static json_t *ask(struct client *c, const char *what, struct err *e)
+{
+	AUTO(json) json_t *request = json_pack("{s:s}", "do", what);
+	json_t *answer = NULL;
+	return client_ask(c, request, clock_steady_ms() + 5000, &answer, e) ? answer : NULL;
+}
+
+static void status_stop_and_nonsense_are_answered(void **state)
+{
+	struct desk *d = *state;
+	struct client *c = NULL;
+	struct err e = {0};
+	assert_true(client_open(d->path, &c, &e));
+	json_t *answer = ask(c, "status", &e);
+	assert_string_equal(json_text_or(json_object_get(answer, "station"), "state", ""), "running");
+	json_decref(answer);
+	json_decref(ask(c, "stop", &e));
+	assert_int_equal(atomic_load(&d->stops), 1);
+	assert_null(ask(c, "dance", &e));
+	assert_int_equal(e.code, E_USAGE);
+	client_close(c);
+}
+
+static void watcher_gets_the_snapshot_first_and_then_events(void **state)
+{
+	struct desk *d = *state;
+	struct client *c = NULL;
+	struct err e = {0};
+	json_t *event = NULL;
+	assert_true(client_open(d->path, &c, &e));
+	json_t *answer = ask(c, "watch", &e);
+	assert_string_equal(json_text_or(answer, "event", ""), "snapshot");
+	json_decref(answer);
+	for (int i = 0; i < 100; i++)
+		control_tell(d->control, json_pack("{s:s, s:i}", "event", "slot", "n", i));
+	for (int i = 0; i < 100; i++) {
+		assert_true(client_next(c, clock_steady_ms() + 5000, &event, &e));
+		assert_non_null(event);
+		assert_int_equal(json_int_or(event, "n", -1), i);
+		json_decref(event);
+	}
+	client_close(c);
+}
+
+static int raw_connection(const char *path)
+{
+	struct sockaddr_un where = {.sun_family = AF_UNIX};
+	int fd = socket(AF_UNIX, SOCK_STREAM, 0);
+	snprintf(where.sun_path, sizeof(where.sun_path), "%s", path);
+	assert_int_equal(connect(fd, (struct sockaddr *)&where, sizeof(where)), 0);
+	return fd;
+}
+
+static void watcher_that_does_not_read_is_dropped_and_holds_nobody_up(void **state)
+{
+	struct desk *d = *state;
+	char big[4000];
+	struct client *other = NULL;
+	struct err e = {0};
+	int fd = raw_connection(d->path);
+	memset(big, 'x', sizeof(big) - 1);
+	big[sizeof(big) - 1] = '\0';
+	assert_int_equal(write(fd, "{\"do\":\"watch\"}\n", 15), 15);
+	clock_sleep_ms(100);
+	int64_t began_ms = clock_steady_ms();
+	for (int i = 0; i < 1000; i++)
+		control_tell(d->control, json_pack("{s:s}", "text", big));
+	assert_true(clock_steady_ms() - began_ms < 20000);
+	assert_true(client_open(d->path, &other, &e));
+	json_t *answer = ask(other, "status", &e);
+	assert_non_null(answer);
+	json_decref(answer);
+	client_close(other);
+	close(fd);
+}
+
+static void garbage_and_endless_requests_end_only_their_own_connection(void **state)
+{
+	struct desk *d = *state;
+	struct client *c = NULL;
+	struct err e = {0};
+	char junk[8192];
+	int fd = raw_connection(d->path);
+	memset(junk, '{', sizeof(junk));
+	assert_true(write(fd, junk, sizeof(junk)) > 0);
+	char answer[16];
+	assert_true(read(fd, answer, sizeof(answer)) <= 0);	/* dropped */
+	close(fd);
+	assert_true(client_open(d->path, &c, &e));
+	json_decref(ask(c, "status", &e));
+	assert_int_equal(e.code, E_NONE);
+	client_close(c);
+}
+
+static void second_line_on_a_living_socket_is_refused_and_a_dead_one_replaced(void **state)
+{
+	struct desk *d = *state;
+	struct control *second = NULL;
+	struct err e = {0};
+	struct stat st;
+	const struct control_face face = {status, stop, d};
+	assert_false(control_start(d->path, &face, &second, &e));
+	assert_int_equal(e.code, E_DB_LOCKED);
+	char dead[80];
+	snprintf(dead, sizeof(dead), "%s.dead", d->path);
+	struct sockaddr_un where = {.sun_family = AF_UNIX};
+	snprintf(where.sun_path, sizeof(where.sun_path), "%s", dead);
+	int fd = socket(AF_UNIX, SOCK_STREAM, 0);
+	assert_int_equal(bind(fd, (struct sockaddr *)&where, sizeof(where)), 0);
+	close(fd);	/* its name stays behind, as after kill -9 */
+	err_clear(&e);
+	assert_true(control_start(dead, &face, &second, &e));
+	assert_int_equal(stat(dead, &st), 0);
+	assert_int_equal(st.st_mode & 0777, 0660);
+	control_stop(second);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test_setup_teardown(status_stop_and_nonsense_are_answered, setup, teardown),
+		cmocka_unit_test_setup_teardown(watcher_gets_the_snapshot_first_and_then_events, setup, teardown),
+		cmocka_unit_test_setup_teardown(watcher_that_does_not_read_is_dropped_and_holds_nobody_up, setup, teardown),
+		cmocka_unit_test_setup_teardown(garbage_and_endless_requests_end_only_their_own_connection, setup, teardown),
+		cmocka_unit_test_setup_teardown(second_line_on_a_living_socket_is_refused_and_a_dead_one_replaced, setup, teardown),
+	};
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
