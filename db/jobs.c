@@ -6,14 +6,17 @@
 #include <stdio.h>
 #include <string.h>
 
-/* The columns of a job in one list, of which statements, parameters and reading are made: column, member, kind. */
-#define JOB_COLUMNS(X, AND) \
-	X(id, TEXT) AND X(slot, TEXT) AND X(driver, TEXT) AND X(profile, TEXT) AND X(order, TEXT) AND \
-	X(serial, TEXT) AND X(model, TEXT) AND X(revision, TEXT) AND X(stage, TEXT) AND X(verdict, VERDICT) AND \
-	X(error, TEXT) AND X(error_what, TEXT) AND X(ek_sha256, BLOB) AND X(ek_spki_sha256, BLOB) AND \
-	X(leaf_spki_sha256, BLOB) AND X(registration_id, TEXT) AND X(cert_serial, BLOB) AND X(intent_index, INT) AND \
-	X(leaf, BYTES) AND X(bundle_sha256, BLOB) AND X(hub, TEXT) AND X(device_id, TEXT) AND X(closed, INT) AND \
-	X(started_ms, INT) AND X(updated_ms, INT) AND X(visits, INT)
+/* The columns of a job in two lists, of which statements, parameters and reading are made: those with an index, and the others. */
+#define KEY_COLUMNS(X, AND) \
+	X(id, TEXT) AND X(serial, TEXT) AND X(ek_spki_sha256, BLOB) AND X(leaf_spki_sha256, BLOB) AND \
+	X(registration_id, TEXT) AND X(cert_serial, BLOB)
+#define PLAIN_COLUMNS(X, AND) \
+	X(slot, TEXT) AND X(driver, TEXT) AND X(profile, TEXT) AND X(order, TEXT) AND X(model, TEXT) AND X(revision, TEXT) AND \
+	X(stage, TEXT) AND X(verdict, VERDICT) AND X(error, TEXT) AND X(error_what, TEXT) AND X(ek_sha256, BLOB) AND \
+	X(intent_index, INT) AND X(leaf, BYTES) AND X(bundle_sha256, BLOB) AND X(hub, TEXT) AND X(device_id, TEXT) AND \
+	X(closed, INT) AND X(started_ms, INT) AND X(updated_ms, INT) AND X(visits, INT)
+/* In this order, which is that of the parameters of every statement. */
+#define JOB_COLUMNS(X, AND) PLAIN_COLUMNS(X, AND) AND KEY_COLUMNS(X, AND)
 
 enum kind { TEXT, VERDICT, BLOB, BYTES, INT };
 struct column {
@@ -24,11 +27,13 @@ struct column {
 
 #define COMMA ,
 #define COLUMN(member, kind) {#member, kind, offsetof(struct job_row, member), sizeof(((struct job_row *)0)->member)}
-static const struct column columns[] = {JOB_COLUMNS(COLUMN, COMMA)};
+static const struct column columns[] = {PLAIN_COLUMNS(COLUMN, COMMA), KEY_COLUMNS(COLUMN, COMMA)};
 
 #define NAME(member, kind) "\"" #member "\""
 #define MARK(member, kind) "?"
 #define TAKE(member, kind) "\"" #member "\" = excluded.\"" #member "\""
+#define SET(member, kind) "\"" #member "\" = ?"
+#define SAME(member, kind) "\"" #member "\" IS ?"
 #define JOB_NAMES JOB_COLUMNS(NAME, ", ")
 #define SELECT_JOB "SELECT " JOB_NAMES " FROM job "
 
@@ -238,16 +243,40 @@ static bool say_clone(struct ledger *l, const struct job_row *row, const struct 
 		       other.serial[0] ? other.serial : "without serial number", other.id);
 }
 
+static void bind_row(struct query *q, const struct job_row *row)
+{
+	for (size_t i = 0; i < COUNT_OF(columns); i++)
+		bind_column(q, (int)i + 1, &columns[i], row);
+}
+
+/* What most puts are: the job is there and nothing that has an index changes. Then its row is all that is written; SQLite would rewrite the
+ * indexes too if their columns were named in SET, which makes a commit several pages longer. */
+static bool update_plain(struct ledger *l, const struct job_row *row, bool *ret_done, struct err *e)
+{
+	AUTO(query) struct query q = {0};
+	if (!query_open(l, "UPDATE job SET " PLAIN_COLUMNS(SET, ", ") " WHERE " KEY_COLUMNS(SAME, " AND "), &q, e))
+		return false;
+	bind_row(&q, row);
+	if (!query_run(&q, e))
+		return false;
+	*ret_done = sqlite3_changes(l->db) > 0;
+	return true;
+}
+
 bool jobs_put(struct ledger *l, const struct job_row *row, struct err *e)
 {
+	bool done = false;
 	struct err refused = {0};
 	AUTO(query) struct query q = {0};
 	assert(store_in_transaction(l) && row->id[0]);
+	if (!update_plain(l, row, &done, e))
+		return err_in(e, "job %s", row->id);
+	if (done)
+		return true;
 	if (!query_open(l, "INSERT INTO job (" JOB_NAMES ") VALUES (" JOB_COLUMNS(MARK, ", ") ") "
 			"ON CONFLICT (id) DO UPDATE SET " JOB_COLUMNS(TAKE, ", "), &q, e))
 		return false;
-	for (size_t i = 0; i < COUNT_OF(columns); i++)
-		bind_column(&q, (int)i + 1, &columns[i], row);
+	bind_row(&q, row);
 	if (query_run(&q, &refused))
 		return true;
 	const struct identity *broken = refused.native == SQLITE_CONSTRAINT_UNIQUE ? broken_identity(refused.what) : NULL;

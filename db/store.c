@@ -64,12 +64,44 @@ static void give(struct ledger *l)
 	pthread_mutex_unlock(&l->mutex);
 }
 
+static struct statement *statement_slot(struct ledger *l, const char *sql)
+{
+	for (size_t i = 0; i < STORE_STATEMENTS; i++)
+		if (!l->statement[i].sql || l->statement[i].sql == sql)
+			return &l->statement[i];
+	return NULL;
+}
+
+/* Takes from the cache what may be of any kind. */
+static bool take_statement(struct ledger *l, const char *sql, struct query *q, struct err *e)
+{
+	struct statement *s = statement_slot(l, sql);
+	assert(is_owner(l) && s);
+	if (!s->sql) {
+		int rc = sqlite3_prepare_v3(l->db, sql, -1, SQLITE_PREPARE_PERSISTENT, &s->stmt, NULL);
+		if (rc != SQLITE_OK)
+			return store_fail(l, rc, sql, e);
+		s->sql = sql;
+	}
+	assert(!sqlite3_stmt_busy(s->stmt));
+	q->l = l;
+	q->stmt = s->stmt;
+	return true;
+}
+
+/* BEGIN and its like, without parsing them each time. */
+static bool run_cached(struct ledger *l, const char *sql, struct err *e)
+{
+	AUTO(query) struct query q = {0};
+	return take_statement(l, sql, &q, e) && query_run(&q, e);
+}
+
 bool reading_open(struct ledger *l, struct reading *r, struct err *e)
 {
 	if (is_owner(l))
 		return true;
 	take(l);
-	if (!store_exec(l, "BEGIN", e)) {
+	if (!run_cached(l, "BEGIN", e)) {
 		give(l);
 		return false;
 	}
@@ -88,34 +120,15 @@ void reading_fini(struct reading *r)
 	r->l = NULL;
 }
 
-static struct statement *statement_slot(struct ledger *l, const char *sql)
-{
-	for (size_t i = 0; i < STORE_STATEMENTS; i++)
-		if (!l->statement[i].sql || l->statement[i].sql == sql)
-			return &l->statement[i];
-	return NULL;
-}
-
 bool query_open(struct ledger *l, const char *sql, struct query *q, struct err *e)
 {
-	struct statement *s = statement_slot(l, sql);
-	assert(is_owner(l) && s);
-	if (!s->sql) {
-		int rc = sqlite3_prepare_v3(l->db, sql, -1, SQLITE_PREPARE_PERSISTENT, &s->stmt, NULL);
-		if (rc != SQLITE_OK)
-			return store_fail(l, rc, sql, e);
-		s->sql = sql;
-	}
-	assert(!sqlite3_stmt_busy(s->stmt));
-	if (!sqlite3_stmt_readonly(s->stmt)) {
-		assert(l->in_transaction);
-		/* Without this, what follows an error that undid the transaction would be committed alone. */
-		if (sqlite3_get_autocommit(l->db))
-			return err_set(e, E_DB, "the transaction was undone after an error");
-	}
-	q->l = l;
-	q->stmt = s->stmt;
-	return true;
+	if (!take_statement(l, sql, q, e))
+		return false;
+	if (sqlite3_stmt_readonly(q->stmt))
+		return true;
+	assert(l->in_transaction);
+	/* Without this, what follows an error that undid the transaction would be committed alone. */
+	return !sqlite3_get_autocommit(l->db) || err_set(e, E_DB, "the transaction was undone after an error");
 }
 
 void query_fini(struct query *q)
@@ -166,7 +179,7 @@ bool ledger_begin(struct ledger *l, struct err *e)
 {
 	assert(l->writer && !is_owner(l));
 	take(l);
-	if (!store_exec(l, "BEGIN IMMEDIATE", e)) {
+	if (!run_cached(l, "BEGIN IMMEDIATE", e)) {
 		give(l);
 		return false;
 	}
@@ -189,7 +202,7 @@ bool ledger_commit(struct ledger *l, struct err *e)
 {
 	assert(store_in_transaction(l));
 	bool ok = sqlite3_get_autocommit(l->db) ? err_set(e, E_DB, "the transaction was undone after an error")
-						: store_exec(l, "COMMIT", e);
+						: run_cached(l, "COMMIT", e);
 	if (!ok) {
 		ledger_rollback(l);
 		return false;
