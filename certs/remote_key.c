@@ -12,6 +12,7 @@
 
 #include <openssl/core_dispatch.h>
 #include <openssl/core_names.h>
+#include <openssl/crypto.h>
 #include <openssl/err.h>
 #include <openssl/params.h>
 #include <openssl/provider.h>
@@ -262,13 +263,35 @@ static int provider_init(const OSSL_CORE_HANDLE *handle, const OSSL_DISPATCH *co
 	return 1;
 }
 
+struct wanted {
+	const char *name;
+	OSSL_PROVIDER *found;
+};
+
+static int provider_is_wanted(OSSL_PROVIDER *provider, void *ctx)
+{
+	struct wanted *w = ctx;
+	if (!strcmp(OSSL_PROVIDER_get0_name(provider), w->name))
+		w->found = provider;
+	return 1;
+}
+
+/* What was loaded for the life of the process is given back at its end, when libcrypto cleans up; libcrypto itself knows where it is. */
+static void providers_unload(void)
+{
+	struct wanted all[] = {{PROVIDER, NULL}, {"default", NULL}};
+	for (size_t i = 0; i < COUNT_OF(all); i++)
+		if (OSSL_PROVIDER_do_all(NULL, provider_is_wanted, &all[i]) && all[i].found)
+			OSSL_PROVIDER_unload(all[i].found);
+}
+
 bool remote_key_load(struct err *e)
 {
 	if (OSSL_PROVIDER_available(NULL, PROVIDER))
 		return true;
 	/* loading one by name ends the implicit loading of the default one */
 	if (!OSSL_PROVIDER_load(NULL, "default") || !OSSL_PROVIDER_add_builtin(NULL, PROVIDER, provider_init) ||
-	    !OSSL_PROVIDER_load(NULL, PROVIDER))
+	    !OSSL_PROVIDER_load(NULL, PROVIDER) || !OPENSSL_atexit(providers_unload))
 		return ossl_err(e, E_TLS, "loading the provider for keys elsewhere");
 	return true;
 }
