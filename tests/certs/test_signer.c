@@ -10,9 +10,15 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <signal.h>
 #include <string.h>
+#include <sys/ptrace.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
+
+#include <linux/ptrace.h>
+#include <linux/seccomp.h>
 
 struct bench {
 	struct desk desk;
@@ -596,6 +602,99 @@ static void child_is_locked_in_while_it_serves(void **state)
 	assert_int_equal(child_end(pid), 0);
 }
 
+/* What a tracer saw of the child. */
+struct seen {
+	bool locked;		/* its filter is in force */
+	unsigned calls, refused;	/* system calls from then on, and those that the filter refused */
+};
+
+static void see(pid_t pid, struct ptrace_syscall_info *last, struct seen *seen)
+{
+	struct ptrace_syscall_info now;
+	if (ptrace(PTRACE_GET_SYSCALL_INFO, pid, sizeof(now), &now) <= 0)
+		return;
+	if (now.op == PTRACE_SYSCALL_INFO_ENTRY)
+		*last = now;
+	if (now.op != PTRACE_SYSCALL_INFO_EXIT)
+		return;
+	seen->calls += seen->locked;
+	seen->refused += seen->locked && now.exit.rval == -EPERM;
+	if (last->entry.nr == SYS_seccomp && last->entry.args[0] == SECCOMP_SET_MODE_FILTER && now.exit.rval == 0)
+		seen->locked = true;
+}
+
+/* Runs the signer under trace to its end. */
+static struct seen watch_signer(struct bench *b, int line)
+{
+	struct ptrace_syscall_info last = {0};
+	struct seen seen = {0};
+	int status;
+	pid_t pid = fork();
+	if (!pid) {
+		ptrace(PTRACE_TRACEME, 0, NULL, NULL);
+		raise(SIGSTOP);
+		signer_child(line, &b->desk.setup);
+	}
+	close(line);
+	if (waitpid(pid, &status, 0) != pid || ptrace(PTRACE_SETOPTIONS, pid, NULL, PTRACE_O_TRACESYSGOOD | PTRACE_O_EXITKILL) < 0)
+		return seen;
+	while (ptrace(PTRACE_SYSCALL, pid, NULL, NULL) == 0 && waitpid(pid, &status, 0) == pid && WIFSTOPPED(status))
+		if (WSTOPSIG(status) == (SIGTRAP | 0x80))
+			see(pid, &last, &seen);
+	return seen;
+}
+
+/* The line's half of the same conversation: a few leaves, refusals and checkpoints. */
+static void converse(struct bench *b, int line)
+{
+	struct err e = {0};
+	struct signer_info info;
+	struct leaf_request req;
+	struct leaf_reply leaf;
+	struct checkpoint_reply note;
+	CHECK_OK(signer_client_ready(line, soon(), &info, &e), e);
+	for (int i = 0; i < 3; i++) {
+		CHECK_OK(signer_client_who(line, soon(), &info, &e), e);
+		memset(&req, 0, sizeof(req));
+		intent_make(&req.intent, "unit-1");
+		log_receipt(&b->log, &req.intent, info.head_size, &req.receipt);
+		CHECK_OK(signer_client_leaf(line, soon(), &req, &leaf, &e), e);
+		req.receipt.size++;
+		CHECK_FAILS(signer_client_leaf(line, soon(), &req, &leaf, &e), E_RECEIPT, e);
+		struct checkpoint_request head = {.size = b->log.edge.size, .time_ms = clock_wall_ms()};
+		merkle_root(&b->log.edge, &head.root);
+		CHECK_OK(signer_client_checkpoint(line, soon(), &head, &note, &e), e);
+	}
+}
+
+static void signer_opens_nothing_after_its_lock_down(void **state)
+{
+	struct bench *b = *state;
+	struct err e = {0};
+	struct seen seen = {0};
+	int talk[2], tell[2];
+	signer_close(b->signer);
+	b->signer = NULL;
+	CHECK_OK(wire_pair(talk, &e), e);
+	assert_int_equal(pipe(tell), 0);
+	pid_t tracer = fork();
+	if (!tracer) {
+		close(talk[0]);
+		seen = watch_signer(b, talk[1]);
+		_exit(write(tell[1], &seen, sizeof(seen)) == sizeof(seen) ? 0 : 1);
+	}
+	close(talk[1]);
+	converse(b, talk[0]);
+	close(talk[0]);
+	assert_int_equal(child_end(tracer), 0);
+	assert_int_equal(read(tell[0], &seen, sizeof(seen)), sizeof(seen));
+	close(tell[0]);
+	close(tell[1]);
+	assert_true(seen.locked);
+	assert_true(seen.calls > 20);
+	assert_int_equal(seen.refused, 0);	/* it never even tried */
+}
+
 static void child_that_cannot_open_tells_the_cause(void **state)
 {
 	struct bench *b = *state;
@@ -652,6 +751,7 @@ int main(void)
 		T(setup_that_does_not_fit_together_is_refused),
 		T(child_serves_through_its_socket_and_ends_with_it),
 		T(child_is_locked_in_while_it_serves),
+		T(signer_opens_nothing_after_its_lock_down),
 		T(child_that_cannot_open_tells_the_cause),
 		T(child_ends_the_conversation_at_an_unknown_message),
 	};
