@@ -36,10 +36,13 @@ void http_response_fini(struct http_response *r)
 
 bool http_start(struct err *e)
 {
+	/* First, since libcurl has OpenSSL read its configuration, and a provider loaded behind that is never given back at exit. */
+	if (!remote_key_load(e))
+		return false;
 	if (curl_global_init(CURL_GLOBAL_DEFAULT) != CURLE_OK)
 		return err_set(e, E_NET, "libcurl does not start");
 	signal(SIGPIPE, SIG_IGN);
-	return remote_key_load(e);
+	return true;
 }
 
 void http_stop(void)

@@ -29,7 +29,7 @@ static int set_up(void **state)
 	write_text(folder_at(&folder, "rules.json"), "[]", 0644);
 	snprintf(group, sizeof(group), "line=%s", folder_at(&folder, "line.pem"));
 	const char *args[] = {"--verified-ca", folder_at(&folder, "root.pem"), "--group", group, "--rules",
-			      folder_at(&folder, "rules.json"), NULL};
+			      folder_at(&folder, "rules.json"), "--polls", "0", NULL};
 	emulator_start(&emulator, &folder, args);
 	emulator_client(&emulator, "provisioningserviceowner", NULL, &dps);
 	return 0;
