@@ -27,6 +27,7 @@ import time
 
 SOURCE = pathlib.Path(__file__).resolve().parents[2]
 BUILD = pathlib.Path(os.environ.get("STATION_BUILD", SOURCE / "build")).resolve()
+DEVICES = "tests/sim/device/sim-devices-usb"
 
 
 class BenchError(AssertionError):
@@ -182,6 +183,7 @@ class Bench:
 
     def _devices_from_cache(self, count):
         """Manufacturing takes half a second a TPM, copying none: make each once per build directory."""
+        built(DEVICES)  # there is a build directory to keep them in
         cache = BUILD / "tests" / "manufactured"
         cache.mkdir(parents=True, exist_ok=True)
         with open(cache / "lock", "w") as lock:
@@ -206,9 +208,9 @@ class Bench:
         manufacture(self.dir, count, prefix, **options)
 
     def _start_devices(self, ports):
-        program = built("tests/sim/device/sim-devices-usb")
+        program = built(DEVICES)
         env_file = self.dir / "bus.env"
-        process = self._start([program, "--tpms", self.tpms, "--control", self.control, "--env", env_file,
+        self.bus = process = self._start([program, "--tpms", self.tpms, "--control", self.control, "--env", env_file,
                                "--ports", ports], "devices", dict(os.environ))
 
         def ready():

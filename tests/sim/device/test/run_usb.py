@@ -20,6 +20,8 @@ class UsbBench(unittest.TestCase):
             self.assertEqual(counts["BUNDLE_COMMIT"], 1)
             self.assertEqual(counts["power_cuts"], 1)
             self.assertGreater(counts["tpm.GetRandom"], 20)
+            self.assertEqual(bench.bus.stop(), 0, bench.bus.output)
+            self.assertEqual(bench.bus.output, "")
 
     def test_port_is_found_at_the_path_that_the_bench_names(self):
         with Bench(devices=2, ports=24) as bench:
