@@ -25,20 +25,15 @@ static void must(bool ok, const struct err *e, const char *what)
 static void write_passphrase(struct desk *d)
 {
 	const char *path = d->passphrase + strlen("file:");
-	snprintf(d->passphrase, sizeof(d->passphrase), "file:%s/passphrase", d->dir);
 	FILE *f = fopen(path, "w");
 	must(f && fchmod(fileno(f), 0600) == 0 && fputs("correct horse\n", f) >= 0 && fclose(f) == 0, NULL, path);
 }
 
-void desk_open(struct desk *d)
+void desk_at(struct desk *d, const char *dir)
 {
-	struct err e = {0};
 	memset(d, 0, sizeof(*d));
-	snprintf(d->dir, sizeof(d->dir), "%s", "/tmp/station-desk-XXXXXX");
-	must(mkdtemp(d->dir) != NULL, NULL, "mkdtemp");
-	write_passphrase(d);
-	const struct ca_init init = {d->dir, "Example", DESK_ORIGIN, d->passphrase, 3650};
-	must(ca_init(&init, &e), &e, "ca_init");
+	snprintf(d->dir, sizeof(d->dir), "%s", dir);
+	snprintf(d->passphrase, sizeof(d->passphrase), "file:%s/passphrase", d->dir);
 	snprintf(d->chain, sizeof(d->chain), "%s/chain.pem", d->dir);
 	snprintf(d->key, sizeof(d->key), "%s/line.key", d->dir);
 	snprintf(d->log_key, sizeof(d->log_key), "%s/log.key", d->dir);
@@ -50,6 +45,17 @@ void desk_open(struct desk *d)
 		.state_path = d->state, .origin = DESK_ORIGIN, .issue_until_ms = clock_wall_ms() + 3600 * 1000,
 		.profiles = d->profiles, .profile_count = COUNT_OF(d->profiles),
 	};
+}
+
+void desk_open(struct desk *d)
+{
+	struct err e = {0};
+	char dir[] = "/tmp/station-desk-XXXXXX";
+	must(mkdtemp(dir) != NULL, NULL, "mkdtemp");
+	desk_at(d, dir);
+	write_passphrase(d);
+	const struct ca_init init = {d->dir, "Example", DESK_ORIGIN, d->passphrase, 3650};
+	must(ca_init(&init, &e), &e, "ca_init");
 }
 
 void desk_close(struct desk *d)

@@ -21,6 +21,8 @@ struct desk {
 };
 
 void desk_open(struct desk *d);
+/* The same desk, seen from another process: fills paths and setup, makes nothing. */
+void desk_at(struct desk *d, const char *dir);
 void desk_close(struct desk *d);
 
 /* A path in the desk's directory; lent until the next call. */

@@ -11,6 +11,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/ptrace.h>
 #include <sys/syscall.h>
@@ -623,7 +624,9 @@ static void see(pid_t pid, struct ptrace_syscall_info *last, struct seen *seen)
 		seen->locked = true;
 }
 
-/* Runs the signer under trace to its end. */
+#define COLD "--cold-signer"
+
+/* Runs the signer under trace to its end: this program anew, so that nothing is warm from the tests before. */
 static struct seen watch_signer(struct bench *b, int line)
 {
 	struct ptrace_syscall_info last = {0};
@@ -631,9 +634,11 @@ static struct seen watch_signer(struct bench *b, int line)
 	int status;
 	pid_t pid = fork();
 	if (!pid) {
+		char socket[16];
+		snprintf(socket, sizeof(socket), "%d", dup(line));	/* which, unlike `line`, stays open */
 		ptrace(PTRACE_TRACEME, 0, NULL, NULL);
-		raise(SIGSTOP);
-		signer_child(line, &b->desk.setup);
+		execl("/proc/self/exe", "signer", COLD, socket, b->desk.dir, NULL);
+		_exit(127);
 	}
 	close(line);
 	if (waitpid(pid, &status, 0) != pid || ptrace(PTRACE_SETOPTIONS, pid, NULL, PTRACE_O_TRACESYSGOOD | PTRACE_O_EXITKILL) < 0)
@@ -727,8 +732,13 @@ static void child_ends_the_conversation_at_an_unknown_message(void **state)
 
 #define T(name) cmocka_unit_test_setup_teardown(name, open_bench, close_bench)
 
-int main(void)
+int main(int argc, char **argv)
 {
+	if (argc == 4 && !strcmp(argv[1], COLD)) {
+		struct desk desk;
+		desk_at(&desk, argv[3]);
+		signer_child(atoi(argv[2]), &desk.setup);
+	}
 	const struct CMUnitTest tests[] = {
 		T(honest_request_gets_a_leaf_that_holds),
 		T(chain_for_a_device_leaves_the_root_out),
