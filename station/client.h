@@ -7,7 +7,7 @@
  *   {"do":"stop"}     → {"ok":true}; the line finishes the stages that must not be interrupted, and ends
  *   anything else     → {"ok":false,"code":"E-CFG-003","happened":"…","todo":"…","whom":"…","what":"…"}
  *
- * station: {"name","role","state":"running"|"stopping"|"unfit","sentence":"…" (why unfit),"since_ms","config_sha256","build","banner":"…" or ""}
+ * station: {"name","role","state":"running"|"stopping"|"unfit","sentence":"…" (why unfit),"since_ms","config_sha256","build","banner":"…" or "","stages":["detect",…] in their order}
  * slot:    {"name","port","profile","state":"empty"|"working"|"waiting"|"done","stage":"attest","stage_index":4,"stage_count":12,"serial","registration_id",
  *           "hub","device_id","verdict":""|"PASS"|"BUILT"|"HOLD"|"FAIL","safe_to_remove":true|false,"sentence":"what the operator reads now","code":"" or "E-…","todo":"","whom":"",
  *           "since_ms":wall clock of the last change,"times":{"detect":ms,…},"recognised":true|false (the unit was done before)}

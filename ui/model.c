@@ -27,20 +27,28 @@ static int64_t bounded(int64_t x, int64_t most)
 	return x < 0 ? 0 : x > most ? most : x;
 }
 
-static void read_times(struct model_slot *s, json_t *times)
+static void add_time(struct model_slot *s, const char *stage, const json_t *ms)
+{
+	if (s->time_count == MODEL_STAGES_MAX || !json_is_integer(ms))
+		return;
+	copy(s->times[s->time_count].stage, sizeof(s->times[0].stage), stage);
+	s->times[s->time_count++].ms = json_integer_value(ms);
+}
+
+/* Members of an object have no order: the line's list of stages gives it. A line without the list is shown as it came. */
+static void read_times(const struct model *m, struct model_slot *s, json_t *times)
 {
 	const char *stage;
 	json_t *ms;
 	s->time_count = 0;
-	json_object_foreach(times, stage, ms) {
-		if (s->time_count == MODEL_TIMES_MAX || !json_is_integer(ms))
-			continue;
-		copy(s->times[s->time_count].stage, sizeof(s->times[0].stage), stage);
-		s->times[s->time_count++].ms = json_integer_value(ms);
-	}
+	for (size_t i = 0; i < m->stage_count; i++)
+		add_time(s, m->stage[i], json_object_get(times, m->stage[i]));
+	if (m->stage_count == 0)
+		json_object_foreach(times, stage, ms)
+			add_time(s, stage, ms);
 }
 
-static void read_slot(struct model_slot *s, const json_t *j)
+static void read_slot(const struct model *m, struct model_slot *s, const json_t *j)
 {
 	static const char *const states[] = {"empty", "working", "waiting", "done", NULL};
 	static const char *const verdicts[] = {"", "PASS", "BUILT", "HOLD", "FAIL", NULL};
@@ -63,7 +71,7 @@ static void read_slot(struct model_slot *s, const json_t *j)
 	COPY(s->todo, j, "todo");
 	COPY(s->whom, j, "whom");
 	s->since_ms = json_int_or(j, "since_ms", 0);
-	read_times(s, json_object_get(j, "times"));
+	read_times(m, s, json_object_get(j, "times"));
 }
 
 static bool apply_slot(struct model *m, const json_t *j)
@@ -78,7 +86,7 @@ static bool apply_slot(struct model *m, const json_t *j)
 		return false;
 	if (i == m->slot_count)
 		m->slot_count++;
-	read_slot(&m->slot[i], j);
+	read_slot(m, &m->slot[i], j);
 	return true;
 }
 
@@ -119,6 +127,18 @@ static bool apply_counts(struct model *m, const json_t *j)
 	return true;
 }
 
+static void read_stages(struct model *m, const json_t *names)
+{
+	size_t i;
+	json_t *name;
+	if (!json_is_array(names))
+		return;
+	m->stage_count = 0;
+	json_array_foreach(names, i, name)
+		if (m->stage_count < MODEL_STAGES_MAX && json_is_string(name))
+			copy(m->stage[m->stage_count++], sizeof(m->stage[0]), json_string_value(name));
+}
+
 static bool apply_line(struct model *m, const json_t *j)
 {
 	if (!json_is_object(j))
@@ -131,6 +151,7 @@ static bool apply_line(struct model *m, const json_t *j)
 	COPY(m->build, j, "build");
 	COPY(m->config_sha256, j, "config_sha256");
 	m->since_ms = json_int_or(j, "since_ms", 0);
+	read_stages(m, json_object_get(j, "stages"));
 	return true;
 }
 

@@ -9,7 +9,7 @@
 
 #define MODEL_SLOTS_MAX 64
 #define MODEL_DEVICES_MAX 64	/* that stand in no slot */
-#define MODEL_TIMES_MAX 16
+#define MODEL_STAGES_MAX 16
 
 enum slot_state { SLOT_EMPTY, SLOT_WORKING, SLOT_WAITING, SLOT_DONE };
 enum slot_verdict { SLOT_NO_VERDICT, SLOT_PASS, SLOT_BUILT, SLOT_HOLD, SLOT_FAIL };
@@ -24,7 +24,7 @@ struct model_slot {
 	bool safe_to_remove, recognised;
 	char sentence[512], code[16], todo[256], whom[64];
 	int64_t since_ms;
-	struct { char stage[24]; int64_t ms; } times[MODEL_TIMES_MAX];
+	struct { char stage[24]; int64_t ms; } times[MODEL_STAGES_MAX];	/* in the order of stages */
 	size_t time_count;
 };
 
@@ -37,6 +37,8 @@ struct model {
 	char why[256];		/* not reachable */
 	char name[65], role[16], state[16], sentence[512], banner[256], build[65], config_sha256[65];
 	int64_t since_ms;
+	char stage[MODEL_STAGES_MAX][24];	/* the line's stages in their order, as the snapshot told it */
+	size_t stage_count;
 	struct model_slot slot[MODEL_SLOTS_MAX];
 	size_t slot_count;
 	struct model_device device[MODEL_DEVICES_MAX];

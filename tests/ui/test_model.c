@@ -57,6 +57,18 @@ static void devices_in_no_slot_come_and_go(void **state)
 	free(m);
 }
 
+static void times_stand_in_the_order_of_stages(void **state)
+{
+	struct model *m = calloc(1, sizeof(*m));
+	assert_true(apply(m, "{\"event\":\"snapshot\",\"station\":{\"stages\":[\"detect\",\"identify\",\"attest\"]},"
+			     "\"slots\":[{\"name\":\"1\",\"times\":{\"attest\":3,\"detect\":1,\"other\":9}}]}"));
+	assert_int_equal(m->slot[0].time_count, 2);
+	assert_string_equal(m->slot[0].times[0].stage, "detect");
+	assert_string_equal(m->slot[0].times[1].stage, "attest");
+	assert_int_equal(m->slot[0].times[1].ms, 3);
+	free(m);
+}
+
 static void nonsense_changes_nothing(void **state)
 {
 	static const char *const nonsense[] = {
@@ -137,6 +149,7 @@ int main(void)
 		cmocka_unit_test(snapshot_and_events_make_the_state),
 		cmocka_unit_test(new_snapshot_forgets_slots_that_are_no_more),
 		cmocka_unit_test(devices_in_no_slot_come_and_go),
+		cmocka_unit_test(times_stand_in_the_order_of_stages),
 		cmocka_unit_test(nonsense_changes_nothing),
 		cmocka_unit_test(more_slots_and_devices_than_there_is_room_are_left_out),
 		cmocka_unit_test(headline_puts_the_hand_first),
