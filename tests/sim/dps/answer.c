@@ -30,7 +30,6 @@ static void fail(struct answer *a, int64_t code, const char *name, char *take_me
 	a->error = code;
 	a->name = name;
 	a->message = must(take_message);
-	text_clean(a->message);
 }
 
 bool answer_error(struct answer *a, int64_t code, const char *fmt, ...)

@@ -232,6 +232,13 @@ class Precedence(Case):
         self.assertEqual(self.emulator.service("PUT", "/enrollments/past-1", body).status, 200)
         self.refused(self.emulator.register("past-1", leaf), 401002)
 
+    def test_a_group_that_holds_the_leaf_itself_does_not_take_it(self):
+        other = self.pki.authority("Bare Root")
+        self.emulator.arm("PUT", "/certificates/bare", {"properties": {"certificate": other.text, "isVerified": True}})
+        leaf = self.pki.make("bare-1", other)
+        self.assertEqual(self.emulator.put_group("bare", leaf).status, 200)
+        self.assertEqual(self.emulator.register("bare-1", leaf).json["status"], "failed")
+
     def test_ca_references_work_once_the_certificate_is_verified(self):
         root = self.pki.authority("Referred Root")
         put = lambda verified, tag=None: self.emulator.arm("PUT", "/certificates/Referred", {"properties": {

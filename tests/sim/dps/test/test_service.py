@@ -111,6 +111,10 @@ class Groups(Case):
             {"enrollmentGroupId": "w", "attestation": {"type": "tpm", "tpm": {"endorsementKey": ek()}}},
             {"enrollmentGroupId": "w", "attestation": client(self.line.text)},
             {"enrollmentGroupId": "w", "attestation": signing("not a certificate")},
+            {"enrollmentGroupId": "w", "attestation": signing(base64.b64encode(self.line.der + b"x").decode())},
+            {"enrollmentGroupId": "w", "attestation": {"type": "x509", "x509": {
+                "signingCertificates": {"primary": {"certificate": self.line.text}},
+                "caReferences": {"primary": "ca-" + self.root.sha1[:8]}}}},
             {"enrollmentGroupId": "w", "attestation": {"type": "x509", "x509": {
                 "signingCertificates": {"primary": {"info": {"subjectName": "CN=x"}}}}}},
             {"enrollmentGroupId": "w", "attestation": {"type": "x509", "x509": {
@@ -217,7 +221,7 @@ class Rights(Case):
         wrong_key = base64.b64encode(os.urandom(64)).decode()
         for auth in (None, "", "Bearer x", "SharedAccessSignature ", sas(self.emulator.owner, ttl=-1),
                      sas(self.emulator.owner, key=wrong_key), token.replace("&skn=prov", "&skn=x"),
-                     token + "&sr=again", token.replace("&se=", "&se=9")):
+                     token + "&sr=again", token + "&" + token.split(" ")[1].split("&")[0], token.replace("&se=", "&se=9")):
             self.refused(self.ask(auth), 401000)
 
     def test_the_secondary_key_is_as_good(self):
