@@ -23,18 +23,22 @@ int64_t clock_steady_ms(void)
 
 void clock_text(int64_t wall_ms, char out[static CLOCK_TEXT])
 {
-	time_t s = (time_t)(wall_ms / 1000);
+	int ms = (int)(((wall_ms % 1000) + 1000) % 1000);
+	time_t s = (time_t)((wall_ms - ms) / 1000);
 	struct tm tm;
 	char date[24];
 	gmtime_r(&s, &tm);
 	strftime(date, sizeof(date), "%Y-%m-%dT%H:%M:%S", &tm);
-	snprintf(out, CLOCK_TEXT, "%s.%03dZ", date, (int)(wall_ms % 1000));
+	snprintf(out, CLOCK_TEXT, "%s.%03dZ", date, ms);
 }
 
 int clock_left_ms(int64_t deadline_ms)
 {
-	int64_t left = deadline_ms - clock_steady_ms();
-	return left < 0 ? 0 : left > INT32_MAX ? INT32_MAX : (int)left;
+	int64_t now = clock_steady_ms();
+	if (deadline_ms <= now)
+		return 0;
+	int64_t left = deadline_ms - now;
+	return left > INT32_MAX ? INT32_MAX : (int)left;
 }
 
 void clock_sleep_ms(int64_t ms)

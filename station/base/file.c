@@ -30,7 +30,8 @@ static bool read_all(int fd, const char *path, struct bytes *ret, struct err *e)
 
 bool file_read(const char *path, struct bytes *ret, struct err *e)
 {
-	AUTO_FD int fd = open(path, O_RDONLY | O_CLOEXEC);
+	/* O_NONBLOCK: a fifo must not make the station wait for someone to write into it. */
+	AUTO_FD int fd = open(path, O_RDONLY | O_NONBLOCK | O_CLOEXEC);
 	struct stat st;
 	if (fd < 0)
 		return err_errno(e, E_FILE, "opening %s", path);
@@ -103,16 +104,17 @@ bool secret_read(const char *reference, struct bytes *ret, struct err *e)
 	struct stat st;
 	if (!secret_path(reference, path, sizeof(path), e))
 		return false;
-	AUTO_FD int fd = open(path, O_RDONLY | O_CLOEXEC);
+	AUTO_FD int fd = open(path, O_RDONLY | O_NONBLOCK | O_CLOEXEC);
 	if (fd < 0 || fstat(fd, &st) < 0)
 		return err_errno(e, E_SECRET, "%s", path);
 	if (!S_ISREG(st.st_mode) || (st.st_uid != geteuid() && st.st_uid != 0))
 		return err_set(e, E_SECRET, "%s is not a regular file of this user", path);
 	if (st.st_mode & (S_IRWXG | S_IRWXO))
 		return err_set(e, E_SECRET, "%s is readable by others (mode %04o, must be 0600)", path, st.st_mode & 07777u);
+	struct err cause = {0};
 	ret->secret = true;
-	if (!read_all(fd, path, ret, e))
-		return false;
+	if (!read_all(fd, path, ret, &cause))
+		return err_native(e, E_SECRET, cause.native, "%s", cause.what);
 	if (ret->len && ret->data[ret->len - 1] == '\n')
 		ret->data[--ret->len] = 0;
 	return ret->len > 0 || err_set(e, E_SECRET, "%s is empty", path);
