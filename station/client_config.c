@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Apart from client.c, so that a client which knows its socket does not carry the configuration and all that it checks. */
+/* Apart from client.c, so that a client which knows its socket does not carry the configuration
+ * and all that it checks. */
 #include "station/client.h"
 
 #include "station/config.h"

@@ -6,8 +6,9 @@
 
 #include <string.h>
 
-/* Adds text with every control character, and what could end one, as '?'. Bytes from 0x80 on pass only as valid UTF-8 from U+00A0,
- * which is what jansson made sure of, save the C1 controls. */
+/* Adds text with every control character, and what could end one, as '?'. Bytes from 0x80 on
+ * pass only as valid UTF-8 from U+00A0, which is what jansson made sure of, save the C1
+ * controls. */
 static bool add_clean(struct bytes *b, const char *text, struct err *e)
 {
 	for (const unsigned char *p = (const unsigned char *)text; *p; p++) {

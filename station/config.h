@@ -1,9 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* station.conf, read once into a const struct. One INI file (libinih): [station] [ca] [dps] [profile NAME]… [slot NAME]…
+/* station.conf, read once into a const struct. One INI file (libinih): [station] [ca] [dps]
+ * [profile NAME]… [slot NAME]…
  *
- * Every mistake is reported at once, with its line: unknown section or name, a name twice, a bad value, something missing, a reference to nothing.
- * Secrets are references ("file:PATH", "credential:NAME"), never values. Relative paths count from the configuration file's directory, and are
- * absolute in the struct. docs/configuration.md has one row per name; it and this file's table are held together by a test. */
+ * Every mistake is reported at once, with its line: unknown section or name, a name twice, a bad
+ * value, something missing, a reference to nothing. Secrets are references ("file:PATH",
+ * "credential:NAME"), never values. Relative paths count from the configuration file's
+ * directory, and are absolute in the struct. docs/configuration.md has one row per name; it and
+ * this file's table are held together by a test. */
 #ifndef STATION_CONFIG_H
 #define STATION_CONFIG_H
 
@@ -83,8 +86,9 @@ struct config {
 	size_t slot_count;
 };
 
-/* Reads and checks everything, and loads what profiles name (roots). E_CONFIG with the count of mistakes in `what`; each mistake is appended to
- * ret_mistakes as "PATH:LINE: text\n", in order of lines. The caller frees *ret. */
+/* Reads and checks everything, and loads what profiles name (roots). E_CONFIG with the count of
+ * mistakes in `what`; each mistake is appended to ret_mistakes as "PATH:LINE: text\n", in order
+ * of lines. The caller frees *ret. */
 WARN_UNUSED bool config_load(const char *path, struct config **ret, struct bytes *ret_mistakes, struct err *e);
 void config_free(struct config *c);
 

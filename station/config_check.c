@@ -38,7 +38,8 @@ void config_check_dps(const struct config *c, const struct config_seen *seen, st
 	if (!seen->line)
 		return;
 	if (ways != 1)
-		mistake_add(m, seen->line, "[dps] needs exactly one of: policy with policy_key, sas_token, bearer_token; here are %s",
+		mistake_add(m, seen->line, "[dps] needs exactly one of: policy with policy_key, sas_token, "
+			    "bearer_token; here are %s",
 			    ways ? "several" : "none");
 	check_pair(seen, "policy", "policy_key", m);
 	check_pair(seen, "arm_id", "arm_token", m);
@@ -78,7 +79,8 @@ void config_check_profile(struct config_profile *p, const struct config_seen *se
 {
 	struct err e = {0};
 	if (p->need_ek_cert && !given(seen, "ek_roots"))
-		mistake_add(m, seen->line, "ek_roots is missing; it names the TPM makers' certificates (or set ek_certificate = optional)");
+		mistake_add(m, seen->line, "ek_roots is missing; it names the TPM makers' certificates "
+			    "(or set ek_certificate = optional)");
 	if (p->ek_roots_path[0] && !load_roots(p, &e))
 		mistake_add(m, config_line_of(seen, "ek_roots"), "ek_roots: %s", e.what);
 	if (p->id == ID_TEMPLATE && !given(seen, "id_template"))

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* station.conf as data: one row per name that may stand in it. The reader, the defaults, "did you mean" and the test that holds
- * docs/configuration.md in step all work from this table; a new setting is one row, one field and one line of the page.
+/* station.conf as data: one row per name that may stand in it. The reader, the defaults, "did
+ * you mean" and the test that holds docs/configuration.md in step all work from this table; a
+ * new setting is one row, one field and one line of the page.
  *
  * Private to station/config*.c and their tests. */
 #ifndef STATION_CONFIG_TABLE_H
@@ -20,7 +21,8 @@ struct config_value {
 	void *to;		/* the field */
 };
 
-/* Checks the text and writes the field. E_CONFIG, E_NOMEM; the error's text is one clear sentence and never holds a secret. */
+/* Checks the text and writes the field. E_CONFIG, E_NOMEM; the error's text is one clear
+ * sentence and never holds a secret. */
 struct config_row {
 	enum config_section section;
 	const char *name;

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The kinds of value: each checks a text and writes a field. Texts of the file stand in messages only where they cannot be a secret. */
+/* The kinds of value: each checks a text and writes a field. Texts of the file stand in messages
+ * only where they cannot be a secret. */
 #include "station/config_table.h"
 #include "drivers/driver.h"
 #include "station/base/file.h"

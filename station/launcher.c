@@ -284,6 +284,24 @@ void launcher_stop(struct launcher *l)
 	*l = (struct launcher){-1, 0};
 }
 
+/* A launcher that does not take a request is a matter for the line, not for one unit. */
+static bool lost(struct err *e, const char *words)
+{
+	struct err cause = *e;
+	err_clear(e);
+	return err_native(e, cause.code == E_CHILD_LOST || cause.code == E_CHILD_SILENT ? E_LAUNCHER : cause.code, cause.native,
+			  "%s: %s", words, cause.what);
+}
+
+bool launcher_lives(const struct launcher *l, struct err *e)
+{
+	siginfo_t info = {0};
+	/* WNOWAIT: launcher_stop still finds it. */
+	if (waitid(P_PID, (id_t)l->pid, &info, WEXITED | WNOHANG | WNOWAIT) == 0 && info.si_pid == 0)
+		return true;
+	return err_set(e, E_LAUNCHER, "the launcher has ended");
+}
+
 bool launcher_signer(const struct launcher *l, int *ret_fd, struct err *e)
 {
 	int pair[2];
@@ -293,7 +311,7 @@ bool launcher_signer(const struct launcher *l, int *ret_fd, struct err *e)
 	close(pair[1]);
 	if (!ok) {
 		close(pair[0]);
-		return err_in(e, "asking the launcher for a signer");
+		return lost(e, "asking the launcher for a signer");
 	}
 	*ret_fd = pair[0];
 	return true;
@@ -315,7 +333,7 @@ bool launcher_job(const struct launcher *l, const char *node, const char *driver
 	if (ok)
 		return true;
 	children_fini(ret);
-	return err_in(e, "asking the launcher for a job");
+	return lost(e, "asking the launcher for a job");
 }
 
 void children_why(const struct children *c, char *out, size_t room)

@@ -21,6 +21,9 @@ WARN_UNUSED bool launcher_start(const struct config *config, struct launcher *re
 /* Closes the socket (the launcher then kills all children and ends) and waits for it. */
 void launcher_stop(struct launcher *l);
 
+/* False with E_LAUNCHER once it has ended. */
+bool launcher_lives(const struct launcher *l, struct err *e);
+
 /* Forks a signer; *ret_fd is the line's socket to it. The signer says by itself when it is ready (certs/signer.h). */
 WARN_UNUSED bool launcher_signer(const struct launcher *l, int *ret_fd, struct err *e);
 

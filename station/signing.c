@@ -28,13 +28,22 @@ void signing_setup(const struct config *config, struct signer_profile *profiles,
 	ret->state_path = path;
 }
 
+/* Others read the chain in s->info without the lock: it is written once, and a later signer must be the same. */
 static bool start(struct signing *s, struct err *e)
 {
+	struct signer_info now;
 	if (s->fd >= 0)
 		close(s->fd);
 	s->fd = -1;
-	return launcher_signer(s->launcher, &s->fd, e) &&
-	       signer_client_ready(s->fd, clock_steady_ms() + SIGNER_READY_MS, &s->info, e);
+	if (!launcher_signer(s->launcher, &s->fd, e) || !signer_client_ready(s->fd, clock_steady_ms() + SIGNER_READY_MS, &now, e))
+		return false;
+	if (!s->info.chain_count)
+		s->info = now;
+	if (now.chain_len[0] != s->info.chain_len[0] || memcmp(now.chain[0], s->info.chain[0], now.chain_len[0]) != 0)
+		return err_set(e, E_CA_FILE, "the issuing CA was changed while the line runs");
+	s->info.head_size = now.head_size;
+	s->info.head_root = now.head_root;
+	return true;
 }
 
 bool signing_open(struct signing *s, const struct launcher *launcher, struct ledger *ledger, struct err *e)

@@ -119,6 +119,7 @@ static bool open_all(struct run *r, const struct config *config, const struct la
 	       control_start(socket_path, &face, &r->control, e) && usb_bus_open(slots_seen, r->slots, &r->bus, e);
 }
 
+/* An unfit line stays, so that the screen can say why; only one that cannot fork any more ends itself, to be started again. */
 static bool serve(struct run *r, struct err *e)
 {
 	events_line(&r->events, "ready", "Plug units in.");
@@ -126,6 +127,10 @@ static bool serve(struct run *r, struct err *e)
 		if (!usb_bus_run(r->bus, 100, e))
 			return false;
 		watch_fitness(r);
+		if (!launcher_lives(&r->line.launcher, e)) {
+			line_set_unfit(&r->line, e);
+			return false;
+		}
 		if (told_to_stop(r))
 			break;
 	}

@@ -19,7 +19,8 @@ static const struct column {
 	{"SERIAL", "serial", 20}, {"CODE", "code", 10}, {"SENTENCE", "sentence", 0},
 };
 
-/* Prints text in `width` places, counting a UTF-8 character as one; what could drive a terminal becomes '?'. */
+/* Prints text in `width` places, counting a UTF-8 character as one; what could drive a terminal
+ * becomes '?'. */
 static void print_cell(const char *text, int width)
 {
 	int used = 0;

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What happens on a running line, one line per event, until the line ends or the reader goes away. */
+/* What happens on a running line, one line per event, until the line ends or the reader goes
+ * away. */
 #include "station/client.h"
 #include "station/cmd/cmd.h"
 #include "station/base/clock.h"

@@ -18,7 +18,8 @@ struct complaint {
 /* Reads whatever the body tells; never fails. */
 void answer_complaint(const struct http_response *r, struct complaint *ret);
 
-/* True for 2xx. Else the error: 401, 403 E_DPS_AUTH; 408, 429, 5xx E_DPS_BUSY; 409, 412 E_CONFLICT; 3xx E_DPS_ANSWER; the rest E_DPS_REFUSED. */
+/* True for 2xx. Else the error: 401, 403 E_DPS_AUTH; 408, 429, 5xx E_DPS_BUSY; 409, 412 E_CONFLICT; 3xx E_DPS_ANSWER;
+ * the rest E_DPS_REFUSED. */
 WARN_UNUSED bool answer_is_good(const struct http_response *r, struct err *e);
 
 /* The code that a status becomes; E_NONE for 2xx. */
@@ -33,7 +34,8 @@ WARN_UNUSED bool answer_object(const struct http_response *r, json_t **ret, stru
 /* Copies words of the service for people: cut at a whole character where they do not fit, control characters made blank. */
 void answer_words(const char *text, char *out, size_t room);
 
-/* Text of a member into a fixed array: "" where it is missing or null. E_DPS_ANSWER for another type or a text that does not fit. */
+/* Text of a member into a fixed array: "" where it is missing or null. E_DPS_ANSWER for another type or a text that does
+ * not fit. */
 WARN_UNUSED bool answer_text(const json_t *object, const char *name, char *out, size_t room, struct err *e);
 #define ANSWER_TEXT(object, name, array, e) answer_text((object), (name), (array), sizeof(array), (e))
 

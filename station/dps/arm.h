@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The control plane (Azure Resource Manager, api-version 2022-12-12): which CA certificates this DPS has, and proving that we hold one.
+/* The control plane (Azure Resource Manager, api-version 2022-12-12): which CA certificates this DPS has, and proving
+ * that we hold one.
  *
  * Bearer token only. A line needs a reader's at most; adding and proving a CA are an engineer's. Errors as in dps.h. */
 #ifndef STATION_DPS_ARM_H
@@ -22,8 +23,8 @@ struct arm_certificate {
 };
 
 /* E_DPS_ANSWER if there are more than `room`. */
-WARN_UNUSED bool arm_list_certificates(struct dps *d, int64_t deadline_ms, struct arm_certificate *ret, size_t room, size_t *ret_count,
-				       struct err *e);
+WARN_UNUSED bool arm_list_certificates(struct dps *d, int64_t deadline_ms, struct arm_certificate *ret, size_t room,
+				       size_t *ret_count, struct err *e);
 WARN_UNUSED bool arm_get_certificate(struct dps *d, const char *name, int64_t deadline_ms, bool *found, struct arm_certificate *ret,
 				     struct err *e);
 
@@ -32,8 +33,8 @@ WARN_UNUSED bool arm_put_certificate(struct dps *d, const char *name, const char
 				     struct arm_certificate *ret, struct err *e);
 
 /* The text that must be the common name of a certificate signed by the CA's key. Needs the etag; ret->etag is the new one. */
-WARN_UNUSED bool arm_generate_code(struct dps *d, const char *name, const char *etag, int64_t deadline_ms, char ret_code[static ARM_CODE_MAX],
-				   struct arm_certificate *ret, struct err *e);
+WARN_UNUSED bool arm_generate_code(struct dps *d, const char *name, const char *etag, int64_t deadline_ms,
+				   char ret_code[static ARM_CODE_MAX], struct arm_certificate *ret, struct err *e);
 
 /* Hands in the proof (PEM); true and ret->verified if the service took it. The etag is that of arm_generate_code's answer. */
 WARN_UNUSED bool arm_verify(struct dps *d, const char *name, const char *etag, const char *proof_pem, int64_t deadline_ms,

@@ -1,8 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What the station shows to the cloud: a row for each kind of credential, all of them made into the value of an Authorization header.
+/* What the station shows to the cloud: a row for each kind of credential, all of them made into the value of an
+ * Authorization header.
  *
- * The secret is known by reference only and read when it is needed, so that whoever renews a token or rolls a key does it while the line
- * runs. A token made from a key is kept until half of its life is over. One `struct auth` is used by many threads. */
+ * The secret is known by reference only and read when it is needed, so that whoever renews a token or rolls a key does
+ * it while the line runs. A token made from a key is kept until half of its life is over. One `struct auth` is used by
+ * many threads. */
 #ifndef STATION_DPS_AUTH_H
 #define STATION_DPS_AUTH_H
 

@@ -110,7 +110,8 @@ static void rows_of_answer(struct walk *w, const struct http_response *r, const 
 	answer_complaint(r, &c);
 	row_of_clock(w, r->date_ms);
 	if (r->status == 401) {
-		answer_is_good(r, &why) ? (void)0 : (void)row_bad(w, "token", &why);
+		answer_refuse(r, E_DPS_AUTH, &why);
+		row_bad(w, "token", &why);
 		return;
 	}
 	bool missing = r->status == 404 && c.code / 1000 == 404;
@@ -120,7 +121,8 @@ static void rows_of_answer(struct walk *w, const struct http_response *r, const 
 	}
 	row_good(w, "token", "accepted");
 	if (r->status == 403) {
-		answer_is_good(r, &why) ? (void)0 : (void)row_bad(w, "right", &why);
+		answer_refuse(r, E_DPS_AUTH, &why);
+		row_bad(w, "right", &why);
 		return;
 	}
 	row_good(w, "right", missing ? "may read groups; there is no group %s yet" : "may read group %s", group_id);

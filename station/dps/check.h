@@ -16,9 +16,9 @@ struct check_row {
 	char text[320];		/* for an engineer; never a secret */
 };
 
-/* Calls `row` for each hop in order and stops behind the first that makes the rest meaningless. `group_id` is the group whose reading
- * proves the right; one that does not exist proves it too. True if every row was ok; else the error of the first that was not: E_NET, E_PROXY,
- * E_TLS, E_CLOCK, E_DPS_AUTH, … */
+/* Calls `row` for each hop in order and stops behind the first that makes the rest meaningless. `group_id` is the group
+ * whose reading proves the right; one that does not exist proves it too. True if every row was ok; else the error of the
+ * first that was not: E_NET, E_PROXY, E_TLS, E_CLOCK, E_DPS_AUTH, … */
 WARN_UNUSED bool check_cloud(struct dps *d, const char *group_id, int64_t deadline_ms,
 			     void (*row)(void *ctx, const struct check_row *row), void *ctx, struct err *e);
 
@@ -28,8 +28,8 @@ struct check_chain {
 	size_t count;
 };
 
-/* True if the group exists, is enabled and for X.509, and one of its certificates (by thumbprint, or by a reference that ARM resolves) is in
- * our chain; ret_group may be NULL. E_GROUP says which of these fails. */
+/* True if the group exists, is enabled and for X.509, and one of its certificates (by thumbprint, or by a reference that
+ * ARM resolves) is in our chain; ret_group may be NULL. E_GROUP says which of these fails. */
 WARN_UNUSED bool check_group(struct dps *d, const char *group_id, const struct check_chain *chain, int64_t deadline_ms,
 			     struct group *ret_group, struct err *e);
 
@@ -37,8 +37,8 @@ WARN_UNUSED bool check_group(struct dps *d, const char *group_id, const struct c
  * nobody can know. */
 WARN_UNUSED bool check_ca_verified(struct dps *d, const struct check_chain *chain, int64_t deadline_ms, struct err *e);
 
-/* True if it does not matter from where this group's devices register: its own or the instance's policy is hashed or static, or there is one
- * hub only. Else E_ALLOCATION (geoLatency, custom, or unknown because ARM is not configured). */
+/* True if it does not matter from where this group's devices register: its own or the instance's policy is hashed or
+ * static, or there is one hub only. Else E_ALLOCATION (geoLatency, custom, or unknown because ARM is not configured). */
 WARN_UNUSED bool check_allocation(struct dps *d, const struct group *group, int64_t deadline_ms, struct err *e);
 
 #endif

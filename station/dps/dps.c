@@ -159,11 +159,6 @@ const char *dps_id_scope(const struct dps *d)
 	return d->id_scope;
 }
 
-const char *dps_arm_endpoint(const struct dps *d)
-{
-	return d->planes[DPS_ARM].url;
-}
-
 const char *dps_arm_id(const struct dps *d)
 {
 	return d->arm_id;
@@ -200,8 +195,9 @@ bool dps_send(struct dps *d, const struct dps_call *call, struct http_response *
 	AUTO(bytes) struct bytes authorization = {.secret = true}, url = {0};
 	struct http *h = NULL;
 
-	if (!auth_header(p->auth, clock_wall_ms(), &authorization, e)
-	    || !bytes_printf(&url, e, "%s%s", p->url, call->path) || !http_borrow(d, p, &h, e))
+	if (!auth_header(p->auth, clock_wall_ms(), &authorization, e))
+		return err_in(e, "[dps] %s", call->plane == DPS_ARM ? "arm_secret" : "secret");
+	if (!bytes_printf(&url, e, "%s%s", p->url, call->path) || !http_borrow(d, p, &h, e))
 		return false;
 	struct http_request request = {
 		.method = call->method,

@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The service API of DPS (data plane, api-version 2021-10-01): what the station asks as itself.
  *
- * A `struct dps` is one provisioning service as the configuration names it; many threads use it at once. Every call has a steady deadline
- * and is one request: waiting and trying again is the caller's. Errors: what http.h says, and by the service's answer (answer.h):
- * 401, 403 E_DPS_AUTH; 408, 429, 5xx E_DPS_BUSY; 409, 412 E_CONFLICT; another refusal E_DPS_REFUSED; an answer not understood E_DPS_ANSWER.
- * native is the service's six-digit code, or the HTTP status; the text holds the service's own words. */
+ * A `struct dps` is one provisioning service as the configuration names it; many threads use it at once. Every call has
+ * a steady deadline and is one request: waiting and trying again is the caller's. Errors: what http.h says, and by the
+ * service's answer (answer.h): 401, 403 E_DPS_AUTH; 408, 429, 5xx E_DPS_BUSY; 409, 412 E_CONFLICT; another refusal
+ * E_DPS_REFUSED; an answer not understood E_DPS_ANSWER. native is the service's six-digit code, or the HTTP status; the
+ * text holds the service's own words. */
 #ifndef STATION_DPS_DPS_H
 #define STATION_DPS_DPS_H
 
@@ -43,15 +44,14 @@ void dps_close(struct dps *d);
 const char *dps_endpoint(const struct dps *d);
 const char *dps_global_endpoint(const struct dps *d);
 const char *dps_id_scope(const struct dps *d);
-const char *dps_arm_endpoint(const struct dps *d);
 const char *dps_arm_id(const struct dps *d);	/* "" if ARM is not configured */
 const struct http_setup *dps_http(const struct dps *d);
 
 /* *found false and true returned if there is no such group. ret->etag is for the next put. */
 WARN_UNUSED bool dps_get_group(struct dps *d, const char *id, int64_t deadline_ms, bool *found, struct group *ret, struct err *e);
 
-/* Makes the group (etag NULL: E_CONFLICT if it is there already), or replaces it if it is still what `base` was read as (etag of base;
- * E_CONFLICT if someone changed it meanwhile). ret is what the service has now. */
+/* Makes the group (etag NULL: E_CONFLICT if it is there already), or replaces it if it is still what `base` was read as
+ * (etag of base; E_CONFLICT if someone changed it meanwhile). ret is what the service has now. */
 WARN_UNUSED bool dps_put_group(struct dps *d, const struct group_wanted *wanted, const struct group *base, int64_t deadline_ms,
 			       struct group *ret, struct err *e);
 
@@ -76,7 +76,8 @@ WARN_UNUSED bool dps_get_registration(struct dps *d, const char *id, int64_t dea
 /* Removes the record, which is not the device in the hub. One that is not there counts as removed. */
 WARN_UNUSED bool dps_delete_registration(struct dps *d, const char *id, int64_t deadline_ms, struct err *e);
 
-/* One authorised request to a plane, for the other files of this room. `path` is appended to the plane's endpoint; response zeroed. */
+/* One authorised request to a plane, for the other files of this room. `path` is appended to the plane's endpoint;
+ * response zeroed. */
 enum dps_plane { DPS_SERVICE, DPS_ARM };
 struct dps_call {
 	enum dps_plane plane;

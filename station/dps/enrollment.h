@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Enrollment groups as JSON (the service API's EnrollmentGroup, api-version 2021-10-01), both ways. Pure.
  *
- * The service keeps certificates to itself: it takes them as text and answers with `info` about them only. So a group is compared by
- * thumbprints, and a group that is changed gets its certificates anew; info alone is never sent back. */
+ * The service keeps certificates to itself: it takes them as text and answers with `info` about them only. So a group is
+ * compared by thumbprints, and a group that is changed gets its certificates anew; info alone is never sent back. */
 #ifndef STATION_DPS_ENROLLMENT_H
 #define STATION_DPS_ENROLLMENT_H
 
@@ -24,8 +24,9 @@ struct group_wanted {
 	const char *allocation;	/* hashed, geoLatency, static; NULL: leave it as it is */
 };
 
-/* Appends the body of a PUT: enabled, attested by X.509 as wanted; all else comes from `base`, the group as the service gave it, so that
- * twins, hubs and policies stay, or where base is NULL is left to the service's defaults. E_JSON, E_CONFIG (id, or no certificate). */
+/* Appends the body of a PUT: enabled, attested by X.509 as wanted; all else comes from `base`, the group as the service
+ * gave it, so that twins, hubs and policies stay, or where base is NULL is left to the service's defaults. E_JSON,
+ * E_CONFIG (id, or no certificate). */
 WARN_UNUSED bool group_body(const struct group_wanted *wanted, const json_t *base, struct bytes *ret, struct err *e);
 
 struct group_ca {

@@ -36,7 +36,7 @@ void http_response_fini(struct http_response *r)
 
 bool http_start(struct err *e)
 {
-	/* First, since libcurl has OpenSSL read its configuration, and a provider loaded behind that is never given back at exit. */
+	/* First: libcurl has OpenSSL read its configuration, and a provider loaded behind that is never given back at exit. */
 	if (!remote_key_load(e))
 		return false;
 	if (curl_global_init(CURL_GLOBAL_DEFAULT) != CURLE_OK)
@@ -366,6 +366,9 @@ bool http_send(struct http *h, const struct http_request *request, struct http_r
 	ret->body.max = HTTP_BODY_MAX;
 	h->text[0] = '\0';
 	err_clear(&h->identity_err);
+	/* What the key said in an earlier try explains nothing now. */
+	if (h->has_identity && h->identity.key->cause)
+		err_clear(h->identity.key->cause);
 	if (clock_left_ms(request->deadline_ms) == 0)
 		return err_set(e, E_NET, "no time is left for the request");
 	if (!headers_of(request, &headers, e))

@@ -1,13 +1,15 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The door to the network: one HTTPS request at a time through libcurl, and nobody else in the project knows libcurl.
  *
- * A `struct http` is one identity talking: it keeps its connection for the next request to the same host, and shares nothing with another
- * one, since libcurl cannot see that two client keys differ. It belongs to one thread at a time; threads that talk at once have one each.
- * TLS is always verified, name included, version 1.2 or later; only https; redirects are never followed; proxies come from the
- * configuration, never from the environment. Whatever the service says, an answer with a status is success here: judging it is answer.h's.
- * What libcurl says of a failure becomes: E_NET (name, connect, time, reset, cut short), E_TLS (the peer is not trusted, no common
- * TLS), E_PROXY (the proxy refused), E_REHEARSAL (the peer refused our client certificate in the handshake), E_DPS_ANSWER (a body over the
- * cap, not HTTP). Where a client key in a device failed, its own error wins. No text here ever holds a header that we sent. */
+ * A `struct http` is one identity talking: it keeps its connection for the next request to the same host, and shares
+ * nothing with another one, since libcurl cannot see that two client keys differ. What changes something goes over a new
+ * connection, since on a kept one that died libcurl would silently send it twice. It belongs to one thread at a time;
+ * threads that talk at once have one each. TLS is always verified, name included, version 1.2 or later; only https;
+ * redirects are never followed; proxies come from the configuration, never from the environment. Whatever the service
+ * says, an answer with a status is success here: judging it is answer.h's. What libcurl says of a failure becomes: E_NET
+ * (name, connect, time, reset, cut short), E_TLS (the peer is not trusted, no common TLS), E_PROXY (the proxy refused),
+ * E_REHEARSAL (the peer refused our client certificate in the handshake), E_DPS_ANSWER (a body over the cap, not HTTP).
+ * Where a client key in a device failed, its own error wins. No text here ever holds a header that we sent. */
 #ifndef STATION_DPS_HTTP_H
 #define STATION_DPS_HTTP_H
 
@@ -44,7 +46,8 @@ struct http_request {
 	int64_t deadline_ms;	/* steady */
 };
 
-/* How far a request came, for people; filled as far as known, also when it failed. Times in microseconds from its start, 0: not reached. */
+/* How far a request came, for people; filled as far as known, also when it failed. Times in microseconds from its start,
+ * 0: not reached. */
 struct http_hops {
 	int64_t name_us, connect_us, tls_us, first_byte_us;
 	char address[64];	/* of the peer we are connected to (the proxy, if there is one); "": not connected */
@@ -55,7 +58,7 @@ struct http_hops {
 
 struct http_response {
 	int status;
-	int64_t retry_after_ms;	/* from now; seconds or HTTP-date (RFC 9110, 10.2.3), the latter against the peer's own Date; -1: none */
+	int64_t retry_after_ms;	/* from now (RFC 9110, 10.2.3; a date counts against the peer's own Date); -1: none */
 	int64_t date_ms;	/* wall clock of the peer; -1: none */
 	char etag[128];
 	char error_code[64];	/* x-ms-error-code */
@@ -78,8 +81,8 @@ struct http;
 WARN_UNUSED bool http_open(const struct http_setup *setup, const struct http_identity *identity, struct http **ret, struct err *e);
 void http_close(struct http *h);
 
-/* Sends and takes the whole answer, by the deadline. `ret` is zeroed or was used before. True with any status; else as said above, and
- * ret->hops tells how far it came. Whether the request took effect is not known after E_NET. */
+/* Sends and takes the whole answer, by the deadline. `ret` is zeroed or was used before. True with any status; else as
+ * said above, and ret->hops tells how far it came. Whether the request took effect is not known after E_NET. */
 WARN_UNUSED bool http_send(struct http *h, const struct http_request *request, struct http_response *ret, struct err *e);
 
 #endif

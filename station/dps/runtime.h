@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The device's side of DPS over HTTPS (device API, X.509): what the first boot of a device does, done from here with the key that is in the
- * device. The station's own credentials play no part. */
+/* The device's side of DPS over HTTPS (device API, X.509): what the first boot of a device does, done from here with the
+ * key that is in the device. The station's own credentials play no part. */
 #ifndef STATION_DPS_RUNTIME_H
 #define STATION_DPS_RUNTIME_H
 
@@ -13,11 +13,12 @@ struct runtime_result {
 	int requests;			/* how many were sent */
 };
 
-/* Registers registration_id (which is the leaf's common name) and asks until the service has decided. Between two questions it waits as the
- * service's Retry-After says (1 to 300 s, else 2 s), also after 429 or 5xx, if that ends before the deadline; else E_DPS_BUSY.
- * True only when the device is assigned and the service named hub and device.
- * E_REHEARSAL: failed, disabled, or refused (native: the service's code, such as 401002; ret says what is known). E_NET: unreachable, or
- * not decided by the deadline. E_TLS, E_PROXY, E_DPS_ANSWER as in http.h, and the error of identity->key's own callback. */
+/* Registers registration_id (which is the leaf's common name) and asks until the service has decided. Between two
+ * questions it waits as the service's Retry-After says (1 to 300 s, else 2 s), also after 429 or 5xx, if that ends
+ * before the deadline; else E_DPS_BUSY. True only when the device is assigned and the service named hub and device.
+ * E_REHEARSAL: failed, disabled, or refused (native: the service's code, such as 401002; ret says what is known). E_NET:
+ * unreachable, or not decided by the deadline. E_TLS, E_PROXY, E_DPS_ANSWER as in http.h, and the error of
+ * identity->key's own callback. */
 WARN_UNUSED bool runtime_register(struct dps *d, const char *registration_id, const struct http_identity *identity,
 				  int64_t deadline_ms, struct runtime_result *ret, struct err *e);
 

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Shared access signatures of DPS: a token is
  *   SharedAccessSignature sr=<r>&sig=<s>&se=<e>&skn=<policy>
- * with r the URL-encoded resource, s = base64(HMAC-SHA256(key, r "\n" e)) URL-encoded, e the expiry in Unix seconds. Pure: time is given. */
+ * with r the URL-encoded resource, s = base64(HMAC-SHA256(key, r "\n" e)) URL-encoded, e the expiry in Unix seconds.
+ * Pure: time is given. */
 #ifndef STATION_DPS_SAS_H
 #define STATION_DPS_SAS_H
 
@@ -22,8 +23,8 @@ AUTO_DEFINE(sas_policy, struct sas_policy)
 /* A policy from its parts; the key is base64 text. E_DPS_AUTH, whose text never holds the key. */
 WARN_UNUSED bool sas_policy_set(struct sas_policy *p, const char *host, const char *name, const struct bytes *key, struct err *e);
 
-/* A policy from the connection string of a DPS: "HostName=…;SharedAccessKeyName=…;SharedAccessKey=…", in any order. The string of an
- * IoT hub (*.azure-devices.net), which looks the same, is refused by name, unless any_host. E_DPS_AUTH. */
+/* A policy from the connection string of a DPS: "HostName=…;SharedAccessKeyName=…;SharedAccessKey=…", in any order. The
+ * string of an IoT hub (*.azure-devices.net), which looks the same, is refused by name, unless any_host. E_DPS_AUTH. */
 WARN_UNUSED bool sas_policy_parse(struct sas_policy *p, const struct bytes *connection_string, bool any_host, struct err *e);
 
 /* Appends a token (ret is marked secret) for this policy's host that is good until expiry_s. E_NOMEM. */

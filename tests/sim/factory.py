@@ -21,7 +21,7 @@ import sys
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent))
 from sim import Bench, BenchError, built, wait_until  # noqa: E402  (re-exported)
 
-STATION = "station"
+STATION = "station/cmd/station"
 
 CONFIG = """# written by tests/sim/factory.py
 [station]

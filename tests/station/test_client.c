@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The client's door against a peer on a real socket. The peer is a thread that sends what a test wants, in the pieces it wants. */
+/* The client's door against a peer on a real socket. The peer is a thread that sends what a test
+ * wants, in the pieces it wants. */
 #include "station/client.h"
 
 #include "station/base/clock.h"

@@ -14,7 +14,8 @@
 
 #include <cmocka.h>
 
-/* A directory with roots in it: tpm-roots.pem (a root and a CA beneath it) made by the station's own CA maker. */
+/* A directory with roots in it: tpm-roots.pem (a root and a CA beneath it) made by the station's
+ * own CA maker. */
 struct place {
 	char dir[64], conf[96];
 };
