@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What the tests of this room stand on: the emulated service or hostile.py as real processes, certificates by the openssl command, and a
- * client key in software behind the same callback that a device's TPM answers. Everything that fails here ends the test. */
+/* What the tests of this room stand on: the emulated service or hostile.py as real processes, certificates by the
+ * openssl command, and a client key in software behind the same callback that a device's TPM answers. Everything that
+ * fails here ends the test. */
 #ifndef TESTS_DPS_HARNESS_H
 #define TESTS_DPS_HARNESS_H
 
@@ -36,7 +37,8 @@ const char *folder_at(const struct folder *f, const char *name);
 void write_text(const char *path, const char *text, mode_t mode);
 void run_shell(const struct folder *f, const char *command);
 
-/* Certificates, NAME.key and NAME.pem in the folder; issuer "" is self-signed. pki_make: root, line (issued by root), stranger (a root). */
+/* Certificates, NAME.key and NAME.pem in the folder; issuer "" is self-signed. pki_make: root, line (issued by root),
+ * stranger (a root). */
 void pki_make(const struct folder *f);
 void pki_authority(const struct folder *f, const char *name, const char *issuer);
 void pki_leaf(const struct folder *f, const char *name, const char *common_name, const char *issuer);

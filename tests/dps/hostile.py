@@ -3,7 +3,8 @@
 
 Prints one line of JSON (ports, the CA file) once everything listens, and ends when its standard input ends. By port:
 good (a trusted certificate for localhost), other_name, expired, untrusted (issued by a CA that nobody trusts), cut (closes every
-connection at once), proxy (wants user:password, then tunnels), closed_proxy (403 always). On `good` the path chooses what happens."""
+connection at once), demanding (refuses any client certificate but those of the trusted CA), proxy (wants user:password,
+then tunnels), closed_proxy (403 always). On `good` the path chooses what happens."""
 import base64
 import http.server
 import json
@@ -139,12 +140,17 @@ class Good(http.server.BaseHTTPRequestHandler):
         self.reply(503, Retry_After="99999999999999999999")
 
 
-def serve_tls(certificate):
+def serve_tls(certificate, client_ca=None):
     server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Good)
     server.daemon_threads = True
     server.handle_error = lambda *args: None
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(certificate + ".pem", certificate + ".key")
+    if client_ca:
+        # In TLS 1.2 the refusal comes within the handshake, so that no reset can overtake it.
+        context.maximum_version = ssl.TLSVersion.TLSv1_2
+        context.verify_mode = ssl.CERT_REQUIRED
+        context.load_verify_locations(client_ca + ".pem")
     server.socket = context.wrap_socket(server.socket, server_side=True)
     threading.Thread(target=server.serve_forever, daemon=True).start()
     return server.server_address[1]
@@ -214,6 +220,7 @@ def main():
             "other_name": serve_tls(make_server(folder, "other", ca, "elsewhere.example")),
             "expired": serve_tls(make_server(folder, "expired", ca, "localhost", expired=True)),
             "untrusted": serve_tls(make_server(folder, "untrusted", stranger, "localhost")),
+            "demanding": serve_tls(make_server(folder, "demanding", ca, "localhost"), ca),
             "cut": serve_raw(lambda c: c.close()),
             "proxy": serve_raw(proxy),
             "closed_proxy": serve_raw(closed_proxy),

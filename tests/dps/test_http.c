@@ -293,6 +293,33 @@ static void hops_of_a_good_way_are_noted(void **state)
 	assert_int_equal(r.hops.verify_result, 0);
 }
 
+/* By TLS 1.2, whose handshake ends with the refusal. */
+static void client_certificate_that_the_peer_refuses_is_the_units_failure(void **state)
+{
+	AUTO(http_response) struct http_response r = {0};
+	struct folder folder;
+	struct device d;
+	struct http *h = NULL;
+	struct http_setup setup = {.ca_file = hostile_ca(&hostile)};
+	struct err e = {0};
+	char url[128];
+
+	folder_make(&folder);
+	pki_authority(&folder, "nobodys", "");
+	pki_leaf(&folder, "unit", "unit", "nobodys");
+	device_make(&d, &folder, "unit", "");
+	assert_ok(http_open(&setup, &d.identity, &h, &e), &e);
+	d.refuses = true;
+	assert_fails(get(h, url_of(url, "demanding", "/echo"), 5000, &r, &e), &e, E_KEY_SILENT);
+	err_clear(&e);
+	d.refuses = false;
+	assert_fails(get(h, url, 5000, &r, &e), &e, E_REHEARSAL);
+	assert_int_equal(d.signatures, 2);
+	http_close(h);
+	device_fini(&d);
+	folder_remove(&folder);
+}
+
 static bool get_by_proxy(const char *proxy, const char *login, const char *path, struct http_response *r,
 			 struct err *e)
 {
@@ -378,6 +405,7 @@ int main(void)
 		cmocka_unit_test(deadline_ends_the_wait),
 		cmocka_unit_test(retry_after_is_read_as_seconds_and_as_date),
 		cmocka_unit_test(hops_of_a_good_way_are_noted),
+		cmocka_unit_test(client_certificate_that_the_peer_refuses_is_the_units_failure),
 		cmocka_unit_test(proxy_leads_through_and_never_sees_our_token),
 		cmocka_unit_test(proxy_that_wants_another_login_refuses),
 		cmocka_unit_test(proxy_that_forbids_refuses),
