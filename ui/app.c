@@ -95,7 +95,7 @@ static bool draw(struct app *a, struct err *e)
 /* Returns false when the operator leaves. */
 static bool take_keys(struct app *a)
 {
-	for (int key; (key = term_key(a->term)) != KEY_NOTHING;) {
+	for (int key; (key = term_key(a->term)) != KEYS_NOTHING;) {
 		struct next next = screen_key(a->screen, &a->view, &a->model, key);
 		a->changed = true;
 		if (next.what == NEXT_QUIT)

@@ -110,8 +110,10 @@ void canvas_clear(struct canvas *c)
 		c->cells[i] = (struct cell){' ', STYLE_NORMAL};
 }
 
-/* Draws characters from text up to `end` (NULL: its NUL) as long as they fit. *ret_cut when some did not. */
-static int put_text(struct canvas *c, int row, int col, int width, enum style style, const char *text, const char *end, bool *ret_cut)
+/* Draws characters from text up to `end` (NULL: its NUL) as long as they fit. *ret_cut when some
+ * did not. */
+static int put_text(struct canvas *c, int row, int col, int width, enum style style, const char *text,
+		    const char *end, bool *ret_cut)
 {
 	int used = 0;
 	*ret_cut = false;
@@ -161,7 +163,8 @@ int canvas_printf(struct canvas *c, int row, int col, int width, enum style styl
 	return canvas_text(c, row, col, width, style, text);
 }
 
-/* Where the line that begins at `text` ends: behind the last word that fits, or in the middle of a word that is wider than the line. */
+/* Where the line that begins at `text` ends: behind the last word that fits, or in the middle of
+ * a word that is wider than the line. */
 static const char *line_end(const char *text, int width)
 {
 	const char *p = text, *best = NULL;

@@ -1,10 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* A grid of cells that screens draw on. Pure: it knows no terminal, no locale and no file, so a screen can be compared as text.
+/* A grid of cells that screens draw on. Pure: it knows no terminal, no locale and no file, so a
+ * screen can be compared as text.
  *
- * Every text that is drawn may come from a hostile unit. A character is shown only if it is one column or two on every terminal: Latin, Greek,
- * Cyrillic, punctuation, arrows, lines, blocks, a few signs, and the common East Asian scripts. Everything else (controls, combining marks, right-to-left
- * marks, broken UTF-8) is shown as one replacement sign, so that nothing can leave its place. With `ascii` set, signs that have a plain
- * likeness become that, and the rest "?". Everything clips at the canvas; a text also at its own width, where its last column becomes "…". */
+ * Every text that is drawn may come from a hostile unit. A character is shown only if it is one
+ * column or two on every terminal: Latin, Greek, Cyrillic, punctuation, arrows, lines, blocks, a
+ * few signs, and the common East Asian scripts. Everything else (controls, combining marks,
+ * right-to-left marks, broken UTF-8) is shown as one replacement sign, so that nothing can leave
+ * its place. With `ascii` set, signs that have a plain likeness become that, and the rest "?".
+ * Everything clips at the canvas; a text also at its own width, where its last column becomes
+ * "…". */
 #ifndef UI_CANVAS_H
 #define UI_CANVAS_H
 

@@ -7,7 +7,8 @@ struct range {
 	uint32_t first, last;
 };
 
-/* One column on every terminal. Left out on purpose: controls, soft hyphen, combining marks, unassigned, right-to-left, private. */
+/* One column on every terminal. Left out on purpose: controls, soft hyphen, combining marks,
+ * unassigned, right-to-left, private. */
 static const struct range narrow[] = {
 	{0x20, 0x7e}, {0xa1, 0xac}, {0xae, 0x24f}, {0x391, 0x3a1}, {0x3a3, 0x3ff}, {0x400, 0x482}, {0x48a, 0x4ff},
 	{0x2010, 0x2027}, {0x2030, 0x205e}, {0x20a0, 0x20bf}, {0x2190, 0x21ff}, {0x2500, 0x25fc}, {0x2713, 0x2713},

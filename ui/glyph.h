@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Characters: taken out of UTF-8 that may be broken, judged by width, and made plain for terminals that know ASCII only. */
+/* Characters: taken out of UTF-8 that may be broken, judged by width, and made plain for
+ * terminals that know ASCII only. */
 #ifndef UI_GLYPH_H
 #define UI_GLYPH_H
 
@@ -8,7 +9,8 @@
 
 #define GLYPH_REPLACEMENT 0xfffdu
 
-/* The next character of *text, which it moves on; 0 at the end. A broken byte is one GLYPH_REPLACEMENT. Never reads behind the NUL. */
+/* The next character of *text, which it moves on; 0 at the end. A broken byte is one
+ * GLYPH_REPLACEMENT. Never reads behind the NUL. */
 uint32_t glyph_next(const char **text);
 
 /* 1 or 2; 0 for what must not be drawn as it is. */

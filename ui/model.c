@@ -35,7 +35,8 @@ static void add_time(struct model_slot *s, const char *stage, const json_t *ms)
 	s->times[s->time_count++].ms = json_integer_value(ms);
 }
 
-/* Members of an object have no order: the line's list of stages gives it. A line without the list is shown as it came. */
+/* Members of an object have no order: the line's list of stages gives it. A line without the
+ * list is shown as it came. */
 static void read_times(const struct model *m, struct model_slot *s, json_t *times)
 {
 	const char *stage;

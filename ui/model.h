@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What the screens know: the line's state as its events told it. Pure: events in, structs out; no socket, no clock, no terminal.
+/* What the screens know: the line's state as its events told it. Pure: events in, structs out;
+ * no socket, no clock, no terminal.
  *
- * Texts are kept as they came, cut to their room; the canvas makes them harmless when they are drawn. */
+ * Texts are kept as they came, cut to their room; the canvas makes them harmless when they are
+ * drawn. */
 #ifndef UI_MODEL_H
 #define UI_MODEL_H
 
@@ -49,8 +51,8 @@ struct model {
 	int64_t now_ms;		/* wall clock of the drawing; set by the app */
 };
 
-/* Takes one event in; true if anything may have changed. Unknown events, unknown slots beyond the maximum and members of a
- * wrong type change nothing. */
+/* Takes one event in; true if anything may have changed. Unknown events, unknown slots beyond
+ * the maximum and members of a wrong type change nothing. */
 bool model_apply(struct model *m, const json_t *event);
 
 /* The line went away: everything known stays, marked as old. */

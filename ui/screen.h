@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What a screen is: a const struct with a name, a key that leads to it, and two functions. It draws the model on a canvas and
- * answers a key by saying what should happen next; it never sees a terminal, a socket or the clock.
+/* What a screen is: a const struct with a name, a key that leads to it, and two functions. It
+ * draws the model on a canvas and answers a key by saying what should happen next; it never sees
+ * a terminal, a socket or the clock.
  *
  * A new screen is one file, ui/screen_NAME.c, and its row in ui/screens.c. */
 #ifndef UI_SCREEN_H
@@ -10,8 +11,13 @@
 #include "ui/model.h"
 
 /* Keys beyond ASCII, so that screens need no terminal library. */
-enum key { KEY_NOTHING = 0, KEYS_ENTER = '\r', KEYS_ESCAPE = 27, KEYS_UP = 0x110000, KEYS_DOWN, KEYS_LEFT, KEYS_RIGHT, KEYS_HOME, KEYS_END,
-	   KEYS_F1, KEYS_F2, KEYS_F3, KEYS_F4, KEYS_F5, KEYS_F6, KEYS_F7, KEYS_F8, KEYS_F9, KEYS_F10 };
+enum key {
+	KEYS_NOTHING = 0,
+	KEYS_ENTER = '\r',
+	KEYS_ESCAPE = 27,
+	KEYS_UP = 0x110000, KEYS_DOWN, KEYS_LEFT, KEYS_RIGHT, KEYS_HOME, KEYS_END,
+	KEYS_F1, KEYS_F2, KEYS_F3, KEYS_F4, KEYS_F5, KEYS_F6, KEYS_F7, KEYS_F8, KEYS_F9, KEYS_F10,
+};
 
 /* Where the operator looks; survives a change of screen and the loss of the line. */
 struct view {
@@ -29,7 +35,8 @@ struct screen {
 	const char *name, *title;
 	int key;		/* that leads here from anywhere */
 	const char *key_name;
-	/* Called: with a blank canvas of any size. Must: stay between the first and last rows, which are drawn for all screens (screen_frame). */
+	/* Called: with a blank canvas of any size. Must: leave SCREEN_TOP and SCREEN_BOTTOM rows to
+	 * screen_draw, which draws them for all screens, over whatever stands there. */
 	void (*draw)(struct canvas *c, const struct model *m, struct view *v);
 	/* Called: for a key that is no screen's own and not q or F10. */
 	struct next (*on_key)(struct view *v, const struct model *m, int key);
@@ -55,7 +62,8 @@ struct slot_face {
 };
 struct slot_face slot_face(const struct model_slot *s);
 
-/* The last `count` characters of a serial number, "…" in front of what is cut. `out` holds 4 * count + 4 bytes. */
+/* The last `count` characters of a serial number, "…" in front of what is cut. `out` holds 4 *
+ * count + 4 bytes. */
 void text_tail(const char *text, int count, char *out, size_t room);
 
 #endif

@@ -34,8 +34,9 @@ static void draw(struct canvas *c, const struct model *m, struct view *v)
 			    "Pulling now may spoil the unit. In a dense tray this is a ! behind the slot.");
 	row++;
 	row += canvas_words(c, row, 1, 3, width, STYLE_NORMAL,
-			    "Up and down choose a slot, Enter opens it, Esc goes back. This screen only watches: leaving it, or losing it, "
-			    "never stops the line. When the line cannot be reached, it keeps trying.");
+			    "Up and down choose a slot, Enter opens it, Esc goes back. This screen only watches: "
+			    "leaving it, or losing it, never stops the line. When the line cannot be reached, it "
+			    "keeps trying.");
 	row++;
 	canvas_printf(c, row, 1, width, STYLE_DIM, "build %s  configuration %.16s", m->build, m->config_sha256);
 	canvas_printf(c, row + 1, 1, width, STYLE_DIM, "audit %lld entries, root %.32s", (long long)m->audit_size, m->audit_root);

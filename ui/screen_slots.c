@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The tray: every slot live. Slots take one column of two-row entries while they fit, then one row each, then a grid; the fields of an entry
- * drop out as its width shrinks, the number, the sign and the word never. At the bottom: the chosen slot in words. */
+/* The tray: every slot live. Slots take one column of two-row entries while they fit, then one
+ * row each, then a grid; the fields of an entry drop out as its width shrinks, the number, the
+ * sign and the word never. At the bottom: the chosen slot in words. */
 #include "ui/screen.h"
 #include "ui/glyph.h"
 
@@ -36,7 +37,8 @@ static int draw_sign(struct canvas *c, int row, int col, int width, const struct
 	return canvas_text(c, row, col, width, face->style, sign);
 }
 
-/* In a narrow entry the stage takes the place of the word WORKING; what is left of the width takes the sentence. */
+/* In a narrow entry the stage takes the place of the word WORKING; what is left of the width
+ * takes the sentence. */
 static void draw_narrow(struct canvas *c, int row, int col, int room, const struct model_slot *s)
 {
 	struct slot_face face = slot_face(s);
@@ -107,7 +109,8 @@ static void draw_detail(struct canvas *c, const struct model *m, const struct mo
 	if (*s->code)
 		canvas_printf(c, top + 2, 2, width, STYLE_NORMAL, "%s  %s  Call: %s", s->code, s->todo, s->whom);
 	else if (m->device_count)
-		canvas_printf(c, top + 2, 2, width, STYLE_DIM, "In no slot, left alone: %s at %s", m->device[0].product, m->device[0].port);
+		canvas_printf(c, top + 2, 2, width, STYLE_DIM, "In no slot, left alone: %s at %s", m->device[0].product,
+			      m->device[0].port);
 }
 
 static void draw(struct canvas *c, const struct model *m, struct view *v)

@@ -41,7 +41,8 @@ static void start_colours(struct term *t, bool mono)
 {
 	const char *no_color = getenv("NO_COLOR");
 	t->theme = THEME_MONO;
-	/* start_color() itself paints white on black, so it is not called where colours are not wanted; COLORS is known behind it. */
+	/* start_color() itself paints white on black, so it is not called where colours are not wanted.
+	 * COLORS is known behind it. */
 	if (theme_choose(no_color, mono, 256) == THEME_MONO || !has_colors())
 		return;
 	start_color();
@@ -130,7 +131,7 @@ static int special_key(wint_t code)
 	for (size_t i = 0; i < COUNT_OF(rows); i++)
 		if (rows[i].theirs == (int)code)
 			return rows[i].ours;
-	return KEY_NOTHING;
+	return KEYS_NOTHING;
 }
 
 int term_key(struct term *t)
@@ -139,9 +140,9 @@ int term_key(struct term *t)
 		wint_t code;
 		int kind = get_wch(&code);
 		if (kind == ERR)
-			return KEY_NOTHING;
+			return KEYS_NOTHING;
 		int key = kind == KEY_CODE_YES ? special_key(code) : code == '\n' ? KEYS_ENTER : (int)code;
-		if (key != KEY_NOTHING)
+		if (key != KEYS_NOTHING)
 			return key;
 	}
 }

@@ -43,7 +43,8 @@ struct model *scene_model(const char *name)
 	return m;
 }
 
-/* What must hold for any picture: as many rows as asked, none wider, nothing that could drive a terminal. */
+/* What must hold for any picture: as many rows as asked, none wider, nothing that could drive a
+ * terminal. */
 static void check_harmless(const struct canvas *c)
 {
 	for (int row = 0; row < c->rows; row++)

@@ -8,7 +8,8 @@
 /* The model after every line of events/NAME.jsonl. The caller frees it. */
 struct model *scene_model(const char *name);
 
-/* Fails unless the screen, drawn of the model, is expected/NAME-COLSxROWS.txt. With $UI_WRITE_EXPECTED set the file is written. */
+/* Fails unless the screen, drawn of the model, is expected/NAME-COLSxROWS.txt. With
+ * $UI_WRITE_EXPECTED set the file is written. */
 void scene_check(const char *name, const char *screen, const struct model *m, struct view *v, int cols, int rows, bool ascii);
 
 #endif
