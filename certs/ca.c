@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The making half of certs/ca.h: a product root with a line CA beneath it and the log's key; and the proof for DPS that one holds a CA's key. */
+/* The making half of certs/ca.h: a product root with a line CA beneath it and the log's key; and
+ * the proof for DPS that one holds a CA's key. */
 #include "certs/ca.h"
 #include "certs/note_key.h"
 #include "certs/ossl.h"

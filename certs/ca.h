@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Making a product root and a line CA (for `station ca init` and `station ca prove`), and looking at certificates. */
+/* Making a product root and a line CA (for `station ca init` and `station ca prove`), and looking
+ * at certificates. */
 #ifndef CERTS_CA_H
 #define CERTS_CA_H
 
@@ -14,8 +15,9 @@ struct ca_init {
 	uint32_t line_days;	/* life of the line CA, and the root's is longer */
 };
 
-/* Makes DIR/root.{key,pem}, DIR/line.{key,pem}, DIR/chain.pem (line, root), DIR/log.{key,vkey}. P-256, root pathlen 1 (the line CA beneath it), line CA pathlen 0;
- * keys are encrypted PKCS#8, mode 0600. E_CA_FILE, E_SECRET. */
+/* Makes DIR/root.{key,pem}, DIR/line.{key,pem}, DIR/chain.pem (line, root), DIR/log.{key,vkey}.
+ * P-256, root pathlen 1 (the line CA beneath it), line CA pathlen 0; keys are encrypted PKCS#8,
+ * mode 0600. E_CA_FILE, E_SECRET. */
 WARN_UNUSED bool ca_init(const struct ca_init *init, struct err *e);
 
 /* What one looks up in a certificate. */
@@ -31,19 +33,23 @@ struct cert_facts {
 /* Reads the facts of a DER certificate: exactly one, of exactly this length. E_CA_FILE. */
 WARN_UNUSED bool cert_look(const void *der, size_t len, struct cert_facts *ret, struct err *e);
 
-/* Reads every certificate of a PEM file as DER; at most `room`, E_CA_FILE. Each ret[i] is the caller's to bytes_fini. */
+/* Reads every certificate of a PEM file as DER; at most `room`, E_CA_FILE. Each ret[i] is the
+ * caller's to bytes_fini. */
 WARN_UNUSED bool cert_read_pem_file(const char *path, struct bytes *ret, size_t room, size_t *ret_count, struct err *e);
 WARN_UNUSED bool cert_to_pem(const void *der, size_t len, struct bytes *ret, struct err *e);
 
-/* *ret says if this user can read a private key at this path: PEM or DER, encrypted or not. A file that is absent or that this user may
- * not read holds none. For preflight's claim that no root key is readable here. E_CA_FILE if that cannot be found out. */
+/* *ret says if this user can read a private key at this path: PEM or DER, encrypted or not. A file
+ * that is absent or that this user may not read holds none. For preflight's claim that no root key
+ * is readable here. E_CA_FILE if that cannot be found out. */
 WARN_UNUSED bool cert_key_is_readable(const char *path, bool *ret, struct err *e);
 
-/* A proof of possession for DPS: a certificate with CN = code signed by the key of the CA (chain_path's first), PEM. E_CA_FILE, E_SECRET. */
+/* A proof of possession for DPS: a certificate with CN = code signed by the key of the CA
+ * (chain_path's first), PEM. E_CA_FILE, E_SECRET. */
 WARN_UNUSED bool ca_prove(const char *ca_cert_path, const char *key_path, const char *passphrase, const char *code,
 			  struct bytes *ret_pem, struct err *e);
 
-/* Checks a leaf against the chain as a TLS server would (X509_verify_cert, purpose sslclient). E_SIGN. */
+/* Checks a leaf against the chain as a TLS server would (X509_verify_cert, purpose sslclient).
+ * E_SIGN. */
 WARN_UNUSED bool cert_chain_holds(const void *leaf, size_t leaf_len, const struct bytes *chain, size_t chain_count,
 				  const void *root, size_t root_len, struct err *e);
 

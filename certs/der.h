@@ -1,8 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Writing DER (X.690) front to back: open a constructed value, write what is in it, close it, and its length is put in.
+/* Writing DER (X.690) front to back: open a constructed value, write what is in it, close it, and
+ * its length is put in.
  *
- * The buffer is the caller's. Room that runs out is remembered, and der_whole says so once at the end, so that a certificate
- * reads as the list of its fields. There is no reader here: nothing of the issuing side parses DER from a device. */
+ * The buffer is the caller's. Room that runs out is remembered, and der_whole says so once at the
+ * end, so that a certificate reads as the list of its fields. There is no reader here: nothing of
+ * the issuing side parses DER from a device. */
 #ifndef CERTS_DER_H
 #define CERTS_DER_H
 

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The intent to sign a leaf, and the receipt that it is on record.
  *
- * The intent is written to the audit log first, as an entry whose bytes both sides can build from the same fields. The receipt proves
- * to the signer that this entry is in a tree which extends the last tree head that the signer accepted (promise 2). */
+ * The intent is written to the audit log first, as an entry whose bytes both sides can build from
+ * the same fields. The receipt proves to the signer that this entry is in a tree which extends the
+ * last tree head that the signer accepted (promise 2). */
 #ifndef CERTS_INTENT_H
 #define CERTS_INTENT_H
 
@@ -17,7 +18,7 @@ struct intent {
 	char registration_id[129];
 	char profile[33];
 	char order[65];		/* "" without an order */
-	uint8_t serial[INTENT_SERIAL];	/* the certificate's serial number: 128 random bits, the top bit clear, not zero; reserved in the ledger */
+	uint8_t serial[INTENT_SERIAL];	/* of the certificate: random, the top bit clear, not zero; reserved in the ledger */
 	int64_t time_ms;	/* wall clock of the intent */
 	struct key_public key;
 };
@@ -25,11 +26,12 @@ struct intent {
 /* True if every text ends within its array; what comes from another process is asked this first. */
 bool intent_is_whole(const struct intent *intent);
 
-/* Appends the audit entry: canonical JSON {"body":{…},"job":…,"time":…,"type":"sign.intent","v":1}, the key as hex SHA-256 of its SPKI.
- * E_TEXT, E_KEY_WEAK. */
+/* Appends the audit entry: canonical JSON {"body":{…},"job":…,"time":…,"type":"sign.intent","v":1},
+ * the key as hex SHA-256 of its SPKI. E_TEXT, E_KEY_WEAK. */
 WARN_UNUSED bool intent_entry(const struct intent *intent, struct bytes *ret, struct err *e);
 
-/* Proof that entry `index` is in the tree (size, root), and that this tree extends the signer's last accepted head. Fixed size. */
+/* Proof that entry `index` is in the tree (size, root), and that this tree extends the signer's
+ * last accepted head. Fixed size. */
 struct receipt {
 	uint64_t index;
 	uint64_t size;

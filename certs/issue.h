@@ -1,10 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Building and signing a device's leaf certificate (RFC 5280).
  *
- * The certificate is written field by field, from numbers and a name, by our own DER writer: no request, template or extension of
- * anybody else gets in. It is a v3 certificate with CN = registration id and nothing else in the subject; basicConstraints (critical, no CA),
- * keyUsage (critical, digitalSignature), extendedKeyUsage (clientAuth), subject and authority key identifiers.
- * Building and signing are two steps, so that the signer can put its memory on disk between them. */
+ * The certificate is written field by field, from numbers and a name, by our own DER writer: no
+ * request, template or extension of anybody else gets in. It is a v3 certificate with CN =
+ * registration id and nothing else in the subject; basicConstraints (critical, no CA), keyUsage
+ * (critical, digitalSignature), extendedKeyUsage (clientAuth), subject and authority key
+ * identifiers. Building and signing are two steps, so that the signer can put its memory on disk
+ * between them. */
 #ifndef CERTS_ISSUE_H
 #define CERTS_ISSUE_H
 
@@ -24,13 +26,15 @@ struct issuer {
 	struct keystore *key;	/* lent */
 };
 
-/* Reads the CA's certificate (DER); its key must be that of the store. E_CA_FILE: no CA, may not sign certificates, other key. */
+/* Reads the CA's certificate (DER); its key must be that of the store. E_CA_FILE: no CA, may not
+ * sign certificates, other key. */
 WARN_UNUSED bool issuer_init(struct issuer *ca, const void *der, size_t len, struct keystore *key, struct err *e);
 void issuer_fini(struct issuer *ca);
 AUTO_DEFINE(issuer, struct issuer)
 
-/* True if the text can be a registration id that stands in a certificate: 1 to 64 characters of a-z 0-9 - . _ : that begin and end
- * with a letter or digit. Upper case is refused, since DPS takes both for one id. E_ID_INVALID. */
+/* True if the text can be a registration id that stands in a certificate: 1 to 64 characters of a-z
+ * 0-9 - . _ : that begin and end with a letter or digit. Upper case is refused, since DPS takes
+ * both for one id. E_ID_INVALID. */
 WARN_UNUSED bool issue_id_is_valid(const char *id, struct err *e);
 
 struct leaf_order {
@@ -46,7 +50,8 @@ struct tbs {
 	uint8_t data[ISSUE_TBS_MAX];
 };
 
-/* E_ID_INVALID, E_KEY_WEAK, E_CA_EXPIRED (the CA is not valid now, or ends before the leaf), E_SIGN (serial number). */
+/* E_ID_INVALID, E_KEY_WEAK, E_CA_EXPIRED (the CA is not valid now, or ends before the leaf), E_SIGN
+ * (serial number). */
 WARN_UNUSED bool issue_build(const struct issuer *ca, const struct leaf_order *order, int64_t now_ms, struct tbs *ret,
 			     struct err *e);
 

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* A public key as numbers, of fixed size: what the judged bytes of a device become, and all that the signer is told of a key. */
+/* A public key as numbers, of fixed size: what the judged bytes of a device become, and all that
+ * the signer is told of a key. */
 #ifndef CERTS_KEY_H
 #define CERTS_KEY_H
 
@@ -21,17 +22,17 @@ struct key_signature {
 	uint8_t r[32], s[32];
 };
 
-/* True if the numbers are a key: point on the curve; modulus of 2048 to 4096 bits and odd, exponent odd and at least 65537.
- * E_KEY_WEAK otherwise. */
+/* True if the numbers are a key: point on the curve; modulus of 2048 to 4096 bits and odd, exponent
+ * odd and at least 65537. E_KEY_WEAK otherwise. */
 WARN_UNUSED bool key_is_sound(const struct key_public *key, struct err *e);
 
-/* Appends the DER SubjectPublicKeyInfo (RFC 5280, 4.1; named curve and uncompressed point, RFC 5480). E_KEY_WEAK if the numbers
- * are no sound key. */
+/* Appends the DER SubjectPublicKeyInfo (RFC 5280, 4.1; named curve and uncompressed point, RFC
+ * 5480). E_KEY_WEAK if the numbers are no sound key. */
 WARN_UNUSED bool key_spki(const struct key_public *key, struct bytes *ret, struct err *e);
 WARN_UNUSED bool key_spki_sha256(const struct key_public *key, uint8_t ret[static SHA256_SIZE], struct err *e);
 
-/* The key's identifier in certificates (RFC 7093, section 2, method 1: 160 bits of SHA-256 over the subjectPublicKey). The numbers
- * must be sound. */
+/* The key's identifier in certificates (RFC 7093, section 2, method 1: 160 bits of SHA-256 over the
+ * subjectPublicKey). The numbers must be sound. */
 #define KEY_ID_SIZE 20
 void key_id(const struct key_public *key, uint8_t ret[static KEY_ID_SIZE]);
 

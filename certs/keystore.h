@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Where an issuing key lives. What holds it is a row of operations, so that a token or a TPM becomes another row beside the file:
- * the certificate is built here, and only a digest goes to the key. Used by one thread at a time. */
+/* Where an issuing key lives. What holds it is a row of operations, so that a token or a TPM
+ * becomes another row beside the file: the certificate is built here, and only a digest goes to the
+ * key. Used by one thread at a time. */
 #ifndef CERTS_KEYSTORE_H
 #define CERTS_KEYSTORE_H
 

@@ -125,7 +125,8 @@ static bool key_signed_text(const struct vkey *key, struct piece text, const uin
 	return ossl_err(e, E_AUDIT, "the checkpoint's signature by %s is wrong", key->name);
 }
 
-/* "— name base64": *ret_ours with *ret_signature if it is by this key. A line of another signer is left alone (signed-note.md). */
+/* "— name base64": *ret_ours with *ret_signature if it is by this key. A line of another signer is
+ * left alone (signed-note.md). */
 static bool signature_parse(struct piece line, const struct vkey *key, bool *ret_ours, uint8_t ret_signature[SIGNATURE_SIZE])
 {
 	static const char dash[] = "\u2014 ";

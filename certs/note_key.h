@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The key of the audit log: Ed25519, in an encrypted PEM file, held by the signer only. It signs checkpoints as C2SP notes;
- * checking them is certs/note.h. Only files of this room include this header. */
+/* The key of the audit log: Ed25519, in an encrypted PEM file, held by the signer only. It signs
+ * checkpoints as C2SP notes; checking them is certs/note.h. Only files of this room include this
+ * header. */
 #ifndef CERTS_NOTE_KEY_H
 #define CERTS_NOTE_KEY_H
 
@@ -28,7 +29,8 @@ WARN_UNUSED bool note_key_make(struct note_key *k, const char *name, struct err 
 void note_key_fini(struct note_key *k);
 AUTO_DEFINE(note_key, struct note_key)
 
-/* Appends the signed checkpoint: origin = the key's name, size, root, and one extension line "time RFC3339" unless time_ms is 0. E_SIGN. */
+/* Appends the signed checkpoint: origin = the key's name, size, root, and one extension line "time
+ * RFC3339" unless time_ms is 0. E_SIGN. */
 WARN_UNUSED bool note_key_sign(const struct note_key *k, uint64_t size, const struct merkle_hash *root, int64_t time_ms,
 			       struct bytes *ret, struct err *e);
 

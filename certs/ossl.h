@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Where libcrypto's ways end and ours begin: its error queue as struct err, its objects with scope cleanup, and public keys
- * between its form and ours. Only files of this room include this header. */
+/* Where libcrypto's ways end and ours begin: its error queue as struct err, its objects with scope
+ * cleanup, and public keys between its form and ours. Only files of this room include this header. */
 #ifndef CERTS_OSSL_H
 #define CERTS_OSSL_H
 
@@ -12,16 +12,20 @@
 #include <openssl/evp.h>
 #include <openssl/x509.h>
 
-/* Sets the error with the oldest entry of libcrypto's queue as its native number and reason, and empties the queue. Returns false. */
+/* Sets the error with the oldest entry of libcrypto's queue as its native number and reason, and
+ * empties the queue. Returns false. */
 bool ossl_err(struct err *e, enum err_code code, const char *fmt, ...) PRINTF_LIKE(3, 4);
 
-/* A public key as libcrypto's object, the caller's to EVP_PKEY_free. The numbers are checked as key_spki does. E_KEY_WEAK. */
+/* A public key as libcrypto's object, the caller's to EVP_PKEY_free. The numbers are checked as
+ * key_spki does. E_KEY_WEAK. */
 WARN_UNUSED bool ossl_pkey(const struct key_public *key, EVP_PKEY **ret, struct err *e);
 
-/* The numbers of a P-256 or RSA key of libcrypto's, checked the same way. Explicit curve parameters are refused. E_KEY_WEAK. */
+/* The numbers of a P-256 or RSA key of libcrypto's, checked the same way. Explicit curve parameters
+ * are refused. E_KEY_WEAK. */
 WARN_UNUSED bool ossl_key_public(const EVP_PKEY *pkey, struct key_public *ret, struct err *e);
 
-/* Parses exactly one certificate of exactly `len` bytes, the caller's to X509_free; `code` if it is none. */
+/* Parses exactly one certificate of exactly `len` bytes, the caller's to X509_free; `code` if it is
+ * none. */
 WARN_UNUSED bool ossl_x509(const void *der, size_t len, enum err_code code, X509 **ret, struct err *e);
 
 /* AUTO(x509) X509 *x = NULL; */

@@ -1,16 +1,17 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Private keys in files: always encrypted PKCS#8 in PEM, under a passphrase given by reference. Only files of this room include
- * this header; certificates in PEM are in certs/ca.h. */
+/* Private keys in files: always encrypted PKCS#8 in PEM, under a passphrase given by reference.
+ * Only files of this room include this header; certificates in PEM are in certs/ca.h. */
 #ifndef CERTS_PEM_H
 #define CERTS_PEM_H
 
 #include "certs/ossl.h"
 
-/* Reads the private key of a file, the caller's to EVP_PKEY_free. A key that is not encrypted is refused, whatever the passphrase.
- * E_CA_FILE (file, form, wrong passphrase), E_SECRET. */
+/* Reads the private key of a file, the caller's to EVP_PKEY_free. A key that is not encrypted is
+ * refused, whatever the passphrase. E_CA_FILE (file, form, wrong passphrase), E_SECRET. */
 WARN_UNUSED bool pem_read_key(const char *path, const char *passphrase, EVP_PKEY **ret, struct err *e);
 
-/* Writes a private key to a new file of mode 0600; one that exists is never overwritten. E_CA_FILE, E_SECRET. */
+/* Writes a private key to a new file of mode 0600; one that exists is never overwritten. E_CA_FILE,
+ * E_SECRET. */
 WARN_UNUSED bool pem_write_key(const char *path, const char *passphrase, EVP_PKEY *key, struct err *e);
 
 /* Writes bytes to a new file of this mode, synced; one that exists is never overwritten. E_CA_FILE. */

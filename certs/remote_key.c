@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The provider, in libcrypto's terms (provider-keymgmt(7), provider-signature(7)).
  *
- * A key object holds the public part as an ordinary key of the default provider, to which every question about the public part is
- * passed on, and a pointer to the caller's struct remote_key. Traps that shaped it: exporting must refuse the private part, or libcrypto
- * moves the key to the default provider and signs with nothing; every fetch in here names the default provider, or it finds us again; libssl
- * initialises a signature twice and asks for its size first, and neither may touch the device; without a one-shot digest_sign
- * libcrypto would duplicate the context. */
+ * A key object holds the public part as an ordinary key of the default provider, to which every
+ * question about the public part is passed on, and a pointer to the caller's struct remote_key.
+ * Traps that shaped it: exporting must refuse the private part, or libcrypto moves the key to the
+ * default provider and signs with nothing; every fetch in here names the default provider, or it
+ * finds us again; libssl initialises a signature twice and asks for its size first, and neither may
+ * touch the device; without a one-shot digest_sign libcrypto would duplicate the context. */
 #include "certs/remote_key.h"
 #include "certs/der.h"
 #include "certs/ossl.h"
@@ -276,7 +277,8 @@ static int provider_is_wanted(OSSL_PROVIDER *provider, void *ctx)
 	return 1;
 }
 
-/* What was loaded for the life of the process is given back at its end, when libcrypto cleans up; libcrypto itself knows where it is. */
+/* What was loaded for the life of the process is given back at its end, when libcrypto cleans up;
+ * libcrypto itself knows where it is. */
 static void providers_unload(void)
 {
 	struct wanted all[] = {{PROVIDER, NULL}, {"default", NULL}};

@@ -1,12 +1,15 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The process that holds the CA key.
  *
- * It answers few requests: sign a leaf for this key, id and profile, given a receipt; sign this checkpoint; what is left; who are
- * you. It builds the certificate itself (RFC 5280: CN = registration id, clientAuth, digitalSignature, CA false, SKI, AKI) and re-encodes the
- * key; nobody can hand it bytes to sign. It remembers, in a small file opened before its lock-down, the newest tree head it accepted and
- * how many leaves it signed, and writes that before every signature: a log that was shortened, forked or replaced is refused (E_RECEIPT).
+ * It answers few requests: sign a leaf for this key, id and profile, given a receipt; sign this
+ * checkpoint; what is left; who are you. It builds the certificate itself (RFC 5280: CN =
+ * registration id, clientAuth, digitalSignature, CA false, SKI, AKI) and re-encodes the key; nobody
+ * can hand it bytes to sign. It remembers, in a small file opened before its lock-down, the newest
+ * tree head it accepted and how many leaves it signed, and writes that before every signature: a
+ * log that was shortened, forked or replaced is refused (E_RECEIPT).
  *
- * `struct signer` is the logic, used in-process by tests; signer_child runs it behind a socket; signer_client_* asks. */
+ * `struct signer` is the logic, used in-process by tests; signer_child runs it behind a socket;
+ * signer_client_* asks. */
 #ifndef CERTS_SIGNER_H
 #define CERTS_SIGNER_H
 
@@ -39,10 +42,11 @@ struct signer_setup {
 struct signer_info {
 	uint64_t head_size;	/* the newest tree head accepted; 0 at first */
 	struct merkle_hash head_root;
-	uint64_t signed_count;	/* leaves signed in its life */
+	uint64_t signed_count;	/* signatures of leaves in its life; the same intent signed again counts again */
 	int64_t issue_until_ms;
-	int64_t ca_not_after_ms;
-	uint32_t chain_count;	/* certificates of the chain as a device gets it: issuing CA first, self-signed root left out (unless it is itself the issuer) */
+	int64_t ca_not_after_ms;	/* of what ends first in the chain; no leaf outlives it */
+	/* The chain as a device gets it: issuing CA first, self-signed root left out (unless it is itself the issuer). */
+	uint32_t chain_count;
 	uint32_t chain_len[SIGNER_CHAIN_MAX];
 	uint8_t chain[SIGNER_CHAIN_MAX][SIGNER_CERT_MAX];
 	uint32_t root_len;	/* the self-signed certificate that ends the chain; 0 if the file has none */
@@ -64,7 +68,7 @@ struct checkpoint_request {
 	uint64_t size;
 	struct merkle_hash root;
 	struct merkle_proof consistency;	/* from the signer's last head */
-	int64_t time_ms;
+	int64_t time_ms;	/* wall clock, put into the note as an extension line; 0 for none */
 };
 
 struct checkpoint_reply {
@@ -78,7 +82,8 @@ WARN_UNUSED bool signer_open(const struct signer_setup *setup, struct signer **r
 void signer_close(struct signer *s);
 
 void signer_who(const struct signer *s, struct signer_info *ret);
-/* E_RECEIPT, E_PROFILE, E_CA_EXPIRED, E_ID_INVALID, E_KEY_WEAK, E_SIGNER_STATE, E_SIGN. A request whose receipt's tree equals the last head is fine. */
+/* E_RECEIPT, E_PROFILE, E_CA_EXPIRED, E_ID_INVALID, E_KEY_WEAK, E_SIGNER_STATE, E_SIGN. A request
+ * whose receipt's tree equals the last head is fine. */
 WARN_UNUSED bool signer_leaf(struct signer *s, const struct leaf_request *req, int64_t now_ms, struct leaf_reply *ret,
 			     struct err *e);
 WARN_UNUSED bool signer_checkpoint(struct signer *s, const struct checkpoint_request *req, struct checkpoint_reply *ret,
@@ -86,8 +91,8 @@ WARN_UNUSED bool signer_checkpoint(struct signer *s, const struct checkpoint_req
 
 /* ---- the child ---- */
 
-/* Never returns. Opens everything, locks itself in, tells the line that it is ready (struct signer_info, or the error), serves until
- * the line's end closes. */
+/* Never returns. Opens everything, locks itself in, tells the line that it is ready (struct
+ * signer_info, or the error), serves until the line's end closes. */
 _Noreturn void signer_child(int line, const struct signer_setup *setup);
 
 /* One request at a time: callers hold a lock. */

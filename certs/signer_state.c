@@ -25,7 +25,8 @@ static uint64_t get64(const uint8_t *in)
 	return n;
 }
 
-/* A slot: magic 8, sequence 8, head size 8, root 32, signed count 8, zeros, SHA-256 over all before it in the last 32. */
+/* A slot: magic 8, sequence 8, head size 8, root 32, signed count 8, zeros, SHA-256 over all before
+ * it in the last 32. */
 enum { AT_SEQUENCE = 8, AT_SIZE = 16, AT_ROOT = 24, AT_COUNT = 56, AT_SUM = SIGNER_SLOT_SIZE - SHA256_SIZE };
 
 static void slot_fill(uint8_t slot[static SIGNER_SLOT_SIZE], uint64_t sequence, const struct signer_memory *m)
@@ -66,7 +67,8 @@ static bool directory_sync(const char *path)
 	return fd >= 0 && fsync(fd) == 0;
 }
 
-/* Makes the file under another name, whole, and links it: it comes into being complete, and only if nobody else made it. */
+/* Makes the file under another name, whole, and links it: it comes into being complete, and only if
+ * nobody else made it. */
 static bool file_is_made(const char *path, struct err *e)
 {
 	static const struct signer_memory nothing;

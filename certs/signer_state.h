@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* What the signer remembers: the newest tree head that it accepted, and how many leaves it signed.
  *
- * A file of two slots. Every change goes to the slot that holds the older state, and is on disk (fdatasync) before the function returns, so a
- * power cut leaves the old state or the new one. The slots are 4096 bytes apart, so that no disk sector holds both. The newest whole slot counts; a file
- * without one is refused, and so is a second signer on one file (flock). */
+ * A file of two slots. Every change goes to the slot that holds the older state, and is on disk
+ * (fdatasync) before the function returns, so a power cut leaves the old state or the new one. The
+ * slots are 4096 bytes apart, so that no disk sector holds both. The newest whole slot counts; a
+ * file without one is refused, and so is a second signer on one file (flock). */
 #ifndef CERTS_SIGNER_STATE_H
 #define CERTS_SIGNER_STATE_H
 

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* A CA of its own for one test, in a directory that goes away with it, and a log in memory that gives honest receipts. */
+/* A CA of its own for one test, in a directory that goes away with it, and a log in memory that
+ * gives honest receipts. */
 #ifndef TESTS_CERTS_DESK_H
 #define TESTS_CERTS_DESK_H
 

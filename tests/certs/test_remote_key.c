@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* A TLS server of libssl's own, in this process over memory, that demands a client certificate: it says whether the signature made elsewhere holds. */
+/* A TLS server of libssl's own, in this process over memory, that demands a client certificate: it
+ * says whether the signature made elsewhere holds. */
 #include "certs/remote_key.h"
 #include "certs/ossl.h"
 #include "tests/certs/check.h"

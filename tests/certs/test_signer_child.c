@@ -149,7 +149,8 @@ static void see(pid_t pid, struct ptrace_syscall_info *last, struct seen *seen)
 
 #define COLD "--cold-signer"
 
-/* Runs the signer under trace to its end: this program anew, so that nothing is warm from the tests before. */
+/* Runs the signer under trace to its end: this program anew, so that nothing is warm from the tests
+ * before. */
 static struct seen watch_signer(struct bench *b, int line)
 {
 	struct ptrace_syscall_info last = {0};

@@ -45,7 +45,8 @@ static void memory_is(const char *path, const struct signer_memory *a, const str
 	signer_state_close(&s);
 }
 
-/* Power goes while a slot is being written: after any number of its bytes the file tells the old state or the new one. */
+/* Power goes while a slot is being written: after any number of its bytes the file tells the old
+ * state or the new one. */
 static void state_torn_at_any_byte_is_the_old_or_the_new_one(void **state)
 {
 	struct desk *d = *state;

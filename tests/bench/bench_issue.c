@@ -1,0 +1,179 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What a leaf costs beside its cryptography, like against like, in one process, in turns, by
+ * processor time.
+ *
+ * certs.leaf: the device's signature checked (as the judge does) and a leaf issued, against one raw
+ * verification and one raw signature of libcrypto's P-256 with contexts kept. certs.leaf_signer:
+ * only the signer's half, against the raw signature alone. The signer's writes to disk are in
+ * neither. No floors yet. */
+#include "certs/ca.h"
+#include "certs/issue.h"
+#include "certs/ossl.h"
+#include "tests/bench/bench.h"
+
+#include <openssl/rand.h>
+
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <time.h>
+
+#define ROUNDS 9
+#define TURN 400
+#define DAYS 365
+
+struct round {
+	struct keystore store;
+	struct issuer ca;
+	EVP_PKEY_CTX *verify;	/* of the device's key */
+	struct key_public device;
+	uint8_t digest[SHA256_SIZE];
+	struct keystore_signature signature;	/* by the device, as DER and as numbers */
+	struct key_signature numbers;
+	struct bytes chain[2];
+};
+
+static uint64_t cpu_ns(void)
+{
+	struct timespec t;
+	clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &t);
+	return (uint64_t)t.tv_sec * 1000000000u + (uint64_t)t.tv_nsec;
+}
+
+static bool issue_once(struct round *r, int64_t now_ms, struct err *e)
+{
+	uint8_t serial[INTENT_SERIAL], der[ISSUE_CERT_MAX];
+	struct tbs tbs;
+	size_t len;
+	const struct leaf_order order = {"6rek5qncnygnkzflohxz4u6zlfly6ktm4klsc7xrbgvesqyllnfa", &r->device, serial, DAYS};
+	if (RAND_bytes(serial, sizeof(serial)) != 1)
+		return err_set(e, E_SIGN, "random numbers");
+	serial[0] = (uint8_t)((serial[0] & 0x7f) | 1);
+	return issue_build(&r->ca, &order, now_ms, &tbs, e) && issue_sign(&r->ca, &tbs, der, &len, e);
+}
+
+static bool leaf_once(struct round *r, int64_t now_ms, struct err *e)
+{
+	if (!key_signed(&r->device, r->digest, &r->numbers))
+		return err_set(e, E_SIGN, "the device's signature");
+	return issue_once(r, now_ms, e);
+}
+
+static bool raw_sign(struct round *r, int64_t now_ms, struct err *e)
+{
+	struct keystore_signature made;
+	return keystore_sign(&r->store, r->digest, &made, e);
+}
+
+static bool raw_both(struct round *r, int64_t now_ms, struct err *e)
+{
+	if (EVP_PKEY_verify(r->verify, r->signature.data, r->signature.len, r->digest, sizeof(r->digest)) != 1)
+		return err_set(e, E_SIGN, "raw verification");
+	return raw_sign(r, now_ms, e);
+}
+
+typedef bool work(struct round *r, int64_t now_ms, struct err *e);
+
+static bool per_second(struct round *r, work *once, double *ret, struct err *e)
+{
+	int64_t now_ms = (int64_t)time(NULL) * 1000;
+	uint64_t start = cpu_ns();
+	for (int i = 0; i < TURN; i++)
+		if (!once(r, now_ms, e))
+			return false;
+	*ret = TURN * 1e9 / (double)(cpu_ns() - start);
+	return true;
+}
+
+static bool measure(struct round *r, const char *name, work *own, const char *against, work *raw, bool json, struct err *e)
+{
+	double ours[ROUNDS], limit[ROUNDS];
+	for (int i = -1; i < ROUNDS; i++) {	/* the first to get warm */
+		int at = i < 0 ? 0 : i;
+		if (!per_second(r, own, &ours[at], e) || !per_second(r, raw, &limit[at], e))
+			return false;
+	}
+	return bench_print(&(struct bench){name, bench_median(ours, ROUNDS), "leaves/cpu-s", against, bench_median(limit, ROUNDS), 0},
+			   json);
+}
+
+static bool open_ca(struct round *r, const char *dir, struct err *e)
+{
+	char passphrase[160], path[128];
+	size_t count;
+	snprintf(path, sizeof(path), "%s/passphrase", dir);
+	snprintf(passphrase, sizeof(passphrase), "file:%s", path);
+	FILE *f = fopen(path, "w");
+	if (!f || fputs("bench\n", f) < 0 || fclose(f) != 0 || chmod(path, 0600) < 0)
+		return err_errno(e, E_FILE, "%s", path);
+	const struct ca_init init = {dir, "Bench", "bench.example/station", passphrase, 3650};
+	if (!ca_init(&init, e))
+		return false;
+	snprintf(path, sizeof(path), "%s/chain.pem", dir);
+	if (!cert_read_pem_file(path, r->chain, COUNT_OF(r->chain), &count, e))
+		return false;
+	snprintf(path, sizeof(path), "%s/line.key", dir);
+	return keystore_open_file(path, passphrase, &r->store, e) &&
+	       issuer_init(&r->ca, r->chain[0].data, r->chain[0].len, &r->store, e);
+}
+
+/* The device signs once; its signature is what every round checks. */
+static bool device_signs(struct round *r, EVP_PKEY *device, struct err *e)
+{
+	const uint8_t *p = r->signature.data;
+	AUTO(pkey_ctx) EVP_PKEY_CTX *ctx = EVP_PKEY_CTX_new_from_pkey(NULL, device, NULL);
+	r->signature.len = sizeof(r->signature.data);
+	memset(r->digest, 0x5a, sizeof(r->digest));
+	if (!ctx || EVP_PKEY_sign_init(ctx) <= 0 ||
+	    EVP_PKEY_sign(ctx, r->signature.data, &r->signature.len, r->digest, sizeof(r->digest)) <= 0)
+		return ossl_err(e, E_SIGN, "the device's signature");
+	AUTO(ecdsa_sig) ECDSA_SIG *sig = d2i_ECDSA_SIG(NULL, &p, (long)r->signature.len);
+	return (sig && BN_bn2binpad(ECDSA_SIG_get0_r(sig), r->numbers.r, 32) == 32 &&
+		BN_bn2binpad(ECDSA_SIG_get0_s(sig), r->numbers.s, 32) == 32) || ossl_err(e, E_SIGN, "the device's signature");
+}
+
+static bool open_device(struct round *r, struct err *e)
+{
+	AUTO(pkey) EVP_PKEY *device = EVP_EC_gen("P-256");
+	AUTO(pkey) EVP_PKEY *public = NULL;
+	if (!device || !ossl_key_public(device, &r->device, e) || !ossl_pkey(&r->device, &public, e))
+		return ossl_err(e, E_SIGN, "making keys");
+	r->verify = EVP_PKEY_CTX_new_from_pkey(NULL, public, NULL);
+	if (!r->verify || EVP_PKEY_verify_init(r->verify) <= 0)
+		return ossl_err(e, E_SIGN, "verification");
+	return device_signs(r, device, e);
+}
+
+static void remove_files(const char *dir)
+{
+	static const char *const files[] = {"root.key", "root.pem", "line.key", "line.pem", "chain.pem", "log.key", "log.vkey", "passphrase"};
+	char path[128];
+	for (size_t i = 0; i < COUNT_OF(files); i++) {
+		snprintf(path, sizeof(path), "%s/%s", dir, files[i]);
+		unlink(path);
+	}
+	rmdir(dir);
+}
+
+int main(int argc, char **argv)
+{
+	char dir[] = "/tmp/bench-issue-XXXXXX";
+	struct round r = {0};
+	struct err e = {0};
+	bool ok = mkdtemp(dir) != NULL;
+	if (ok) {
+		bool json = bench_wants_json(argc, argv);
+		ok = open_ca(&r, dir, &e) && open_device(&r, &e) &&
+		     measure(&r, "certs.leaf", leaf_once, "raw P-256 verify + sign", raw_both, json, &e) &&
+		     measure(&r, "certs.leaf_signer", issue_once, "raw P-256 sign", raw_sign, json, &e);
+		remove_files(dir);
+	}
+	if (e.code)
+		fprintf(stderr, "bench_issue: %s\n", e.what);
+	EVP_PKEY_CTX_free(r.verify);
+	issuer_fini(&r.ca);
+	keystore_close(&r.store);
+	bytes_fini(&r.chain[0]);
+	bytes_fini(&r.chain[1]);
+	return ok ? 0 : 1;
+}
