@@ -139,22 +139,46 @@ void caller_done(struct xfer *x)
 	done_add(u->caller, u);
 }
 
-static int interface_claim(struct usbfs_caller *c, unsigned number)
+static bool caller_lives(const struct usbfs_caller *c)
+{
+	char byte;
+	return recv(c->fd, &byte, 1, MSG_PEEK | MSG_DONTWAIT) != 0;
+}
+
+/* Takes the interface if it is free; *dying when its owner has died and is about to give it back. */
+static bool claim_try(struct usbfs_caller *c, unsigned number, bool *dying)
 {
 	struct usbfs_node *n = c->node;
-	int result = 0;
+
+	pthread_mutex_lock(&n->dev.lock);
+	struct usbfs_caller *owner = n->claimed_by[number];
+	bool mine = !owner || owner == c;
+	*dying = !mine && !caller_lives(owner);
+	if (mine)
+		n->claimed_by[number] = c;
+	pthread_mutex_unlock(&n->dev.lock);
+	return mine;
+}
+
+/*
+ * When a process has ended, the kernel has taken its claims back before anybody can wait for it. Here its thread
+ * has yet to notice: who comes in between waits for that.
+ */
+static int interface_claim(struct usbfs_caller *c, unsigned number)
+{
+	bool dying = true;
 
 	if (number >= USB_INTERFACES)
 		return -ENOENT;
 	if (c->dropped && !(c->allowed & 1u << number))
 		return -EACCES;
-	pthread_mutex_lock(&n->dev.lock);
-	if (n->claimed_by[number] && n->claimed_by[number] != c)
-		result = -EBUSY;
-	else
-		n->claimed_by[number] = c;
-	pthread_mutex_unlock(&n->dev.lock);
-	return result;
+	for (int i = 0; i < 2000 && dying; i++) {
+		if (claim_try(c, number, &dying))
+			return 0;
+		if (dying)
+			usleep(500);
+	}
+	return -EBUSY;
 }
 
 static int interface_release(struct usbfs_caller *c, unsigned number)
@@ -286,12 +310,6 @@ static struct urb *done_take(struct usbfs_caller *c, int hold_ms, bool *gone)
 	*gone = d->gone;
 	pthread_mutex_unlock(&d->lock);
 	return u;
-}
-
-static bool caller_lives(const struct usbfs_caller *c)
-{
-	char byte;
-	return recv(c->fd, &byte, 1, MSG_PEEK | MSG_DONTWAIT) != 0;
 }
 
 static struct result ioctl_reap(struct usbfs_caller *c, uint64_t arg, bool wait)
