@@ -18,7 +18,7 @@
 #define LATER 3000
 #define RAW_SIZE (4 << 20)
 /* Measured 0.61 to 0.67 for both on a busy two-core virtual machine, where a bare loop of SQLite (one insert, one update of a blob, same
- * settings) came to 0.69 to 0.80 in its first 1000 steps and 0.76 to 0.78 later, but for one run at 0.91. */
+ * settings) came to 0.69 to 0.77 in its first 1000 steps and 0.76 to 0.78 later, but for one run at 0.91. */
 #define FLOOR_FIRST 0.62
 #define FLOOR_LATER 0.62
 
