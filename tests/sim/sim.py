@@ -23,6 +23,7 @@ import struct
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 
 SOURCE = pathlib.Path(__file__).resolve().parents[2]
@@ -137,11 +138,18 @@ class Process:
         self.popen.wait()
 
 
+def end_on_sigterm():
+    """Lets SIGTERM, as a test runner sends it when time is up, leave by way of every `with`."""
+    if threading.current_thread() is threading.main_thread() and signal.getsignal(signal.SIGTERM) == signal.SIG_DFL:
+        signal.signal(signal.SIGTERM, lambda number, frame: sys.exit(128 + number))
+
+
 class Bench:
     """Simulated devices SIM0001.. in their own directory, none plugged in, on a bus of `ports` ports."""
 
     def __init__(self, devices=2, ports=64, usb=True, place=None):
         """`place` is a directory that stays, with its devices, for the next time; else one is made and removed."""
+        end_on_sigterm()
         self.keep = place is not None
         self.dir = pathlib.Path(place or tempfile.mkdtemp(prefix="bench.")).resolve()
         self.dir.mkdir(parents=True, exist_ok=True)
