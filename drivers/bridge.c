@@ -182,7 +182,7 @@ static bool frame_receive(struct bridge *b, int64_t deadline_ms, struct err *e)
 static bool pause_busy(int64_t deadline_ms, struct err *e)
 {
 	if (clock_left_ms(deadline_ms) <= BUSY_PAUSE_MS)
-		return err_set(e, E_UNIT_BUSY, "busy until the time was up");
+		return err_set(e, E_CHILD_SILENT, "no time left to ask again");
 	clock_sleep_ms(BUSY_PAUSE_MS);
 	return true;
 }
@@ -196,10 +196,8 @@ static bool again(struct bridge *b, enum bridge_status status, int64_t deadline_
 	return bridge_cancel(b, deadline_ms, e) && frame_send(b, deadline_ms, e);
 }
 
-bool bridge_receive(struct bridge *b, struct bridge_answer *ret, int64_t deadline_ms, struct err *e)
+static bool receive(struct bridge *b, struct bridge_answer *ret, bool *ret_busy, int64_t deadline_ms, struct err *e)
 {
-	if (!b->waiting)
-		return err_set(e, E_BRIDGE, "nothing was asked");
 	for (;;) {
 		if (!frame_receive(b, deadline_ms, e))
 			return false;
@@ -209,9 +207,23 @@ bool bridge_receive(struct bridge *b, struct bridge_answer *ret, int64_t deadlin
 			b->info.closed = true;
 		if (ret->status != BRIDGE_BUSY && (ret->status != BRIDGE_BAD_FRAME || b->resent))
 			return true;
+		*ret_busy = *ret_busy || ret->status == BRIDGE_BUSY;
 		if (!again(b, ret->status, deadline_ms, e))
 			return false;
 	}
+}
+
+bool bridge_receive(struct bridge *b, struct bridge_answer *ret, int64_t deadline_ms, struct err *e)
+{
+	bool busy = false;
+	struct err why = {0};
+	if (!b->waiting)
+		return err_set(e, E_BRIDGE, "nothing was asked");
+	if (receive(b, ret, &busy, deadline_ms, &why))
+		return true;
+	if (busy && why.code == E_CHILD_SILENT)
+		return err_set(e, E_UNIT_BUSY, "busy until the time was up");
+	return err_native(e, why.code, why.native, "%s", why.what);
 }
 
 bool bridge_status_is_ok(enum bridge_status status, struct err *e)

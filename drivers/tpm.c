@@ -18,13 +18,27 @@ static const TSS2L_SYS_AUTH_COMMAND empty_password = {1, {{.sessionHandle = TPM2
 
 /* ---- errors ---- */
 
+/* SAPI would wait for the response of a command that the transport lost, so it starts anew. What the TPM did meanwhile is unknown:
+ * an object or session may be left there. */
+static void transport_lost(struct tpm *t)
+{
+	TSS2_ABI_VERSION abi = TSS2_ABI_VERSION_CURRENT;
+	TSS2_TCTI_CONTEXT *tcti;
+	if (Tss2_Sys_GetTctiContext(t->sys, &tcti) != TSS2_RC_SUCCESS)
+		return;
+	Tss2_Sys_Finalize(t->sys);
+	(void)!Tss2_Sys_Initialize(t->sys, Tss2_Sys_GetContextSize(0), tcti, &abi);
+	t->lost = true;
+}
+
 /* The translator of TSS2_RC: the TPM's own refusals, the transport's failures, and responses that cannot be parsed. */
-static bool tpm_err(const struct tpm *t, struct err *e, TSS2_RC rc, const char *words)
+static bool tpm_err(struct tpm *t, struct err *e, TSS2_RC rc, const char *words)
 {
 	switch (rc & TSS2_RC_LAYER_MASK) {
 	case TSS2_TPM_RC_LAYER:
 		return err_native(e, E_TPM, rc, "%s: %s", words, Tss2_RC_Decode(rc));
 	case TSS2_TCTI_RC_LAYER:
+		transport_lost(t);
 		if (t->cause && t->cause->code != E_NONE)
 			return err_native(e, t->cause->code, t->cause->native, "%s: %s", words, t->cause->what);
 		return err_native(e, E_USB, rc, "%s: %s", words, Tss2_RC_Decode(rc));
@@ -71,9 +85,20 @@ static bool flush_found(struct tpm *t, TPM2_HANDLE first, struct err *e)
 	REPEAT(t, rc, Tss2_Sys_GetCapability(t->sys, NULL, TPM2_CAP_HANDLES, first, HANDLES_AT_ONCE, &more, &found, NULL));
 	if (rc != TSS2_RC_SUCCESS)
 		return tpm_err(t, e, rc, "GetCapability of handles");
-	for (uint32_t i = 0; i < found.data.handles.count; i++)
-		if (found.data.handles.handle[i] >> 24 == first >> 24 && !flush(t, found.data.handles.handle[i], e))
+	for (uint32_t i = 0; i < found.data.handles.count; i++) {
+		TPM2_HANDLE handle = found.data.handles.handle[i];
+		if (handle >> 24 == first >> 24 && handle != t->ak && !flush(t, handle, e))
 			return false;
+	}
+	return true;
+}
+
+static bool flush_strangers(struct tpm *t, struct err *e)
+{
+	if (!flush_found(t, TPM2_TRANSIENT_FIRST, e) || !flush_found(t, TPM2_LOADED_SESSION_FIRST, e)
+	    || !flush_found(t, TPM2_ACTIVE_SESSION_FIRST, e))
+		return false;
+	t->lost = false;
 	return true;
 }
 
@@ -90,8 +115,7 @@ bool tpm_open(struct tpm *t, struct TSS2_TCTI_OPAQUE_CONTEXT_BLOB *tcti, const s
 		return err_set(e, E_NOMEM, "SAPI's context");
 	TSS2_RC rc = Tss2_Sys_Initialize(t->sys, size, tcti, &abi);
 	bool ok = rc == TSS2_RC_SUCCESS || tpm_err(t, e, rc, "SAPI");
-	if (ok && flush_found(t, TPM2_TRANSIENT_FIRST, e) && flush_found(t, TPM2_LOADED_SESSION_FIRST, e)
-	    && flush_found(t, TPM2_ACTIVE_SESSION_FIRST, e))
+	if (ok && flush_strangers(t, e))
 		return true;
 	tpm_close(t);
 	return false;
@@ -105,6 +129,9 @@ void tpm_close(struct tpm *t)
 	/* A unit that has gone flushes by losing its power. */
 	if (t->ak)
 		(void)!flush(t, t->ak, &ignored);
+	t->ak = 0;
+	if (t->lost)
+		(void)!flush_strangers(t, &ignored);
 	Tss2_Sys_Finalize(t->sys);
 	free(t->sys);
 	memset(t, 0, sizeof(*t));
@@ -240,6 +267,8 @@ static bool create_primary(struct tpm *t, TPM2_HANDLE hierarchy, const TPM2B_PUB
 	const TPM2B_SENSITIVE_CREATE sensitive = {0};
 	const TPM2B_DATA outside = {0};
 	const TPML_PCR_SELECTION pcrs = {0};
+	if (t->lost && !flush_strangers(t, e))
+		return false;
 	do {
 		public.size = data.size = hash.size = name.size = 0;
 		ticket.digest.size = 0;
@@ -337,6 +366,8 @@ static bool session_start(struct tpm *t, TPM2_HANDLE *ret, struct err *e)
 	TPM2B_NONCE ours = {.size = 16}, theirs;
 	const TPM2B_ENCRYPTED_SECRET unsalted = {0};
 	const TPMT_SYM_DEF plain = {.algorithm = TPM2_ALG_NULL};
+	if (t->lost && !flush_strangers(t, e))
+		return false;
 	if (getrandom(ours.buffer, ours.size, 0) != ours.size)
 		return err_errno(e, E_TPM, "a nonce");
 	do {

@@ -26,6 +26,7 @@ struct tpm {
 	int64_t deadline_ms;
 	uint32_t nv_chunk;	/* greatest NV_Read; 0 while unknown */
 	uint32_t ak;	/* transient handle of the attestation key; 0 while not loaded */
+	bool lost;	/* a response was lost: the TPM may hold what nobody knows */
 };
 
 /* TPM2B_PUBLIC with its size prefix. */
