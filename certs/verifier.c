@@ -1,0 +1,291 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "certs/verifier.h"
+#include "certs/attest.h"
+#include "certs/chain.h"
+#include "certs/credential.h"
+#include "certs/ek.h"
+#include "certs/tpm2.h"
+#include "station/base/text.h"
+
+#include <openssl/crypto.h>
+#include <openssl/rand.h>
+
+#include <string.h>
+
+/* A question that waits for its answer. */
+struct outstanding {
+	bool waits;
+	enum challenge_about about;
+	uint8_t nonce[32];
+	uint8_t secret[CREDENTIAL_SECRET];
+	struct tpm2_public bound;	/* the AK, or the leaf, that the credential names: read once, so that it cannot change */
+};
+
+struct verifier {
+	const struct verifier_policy *policy;
+	struct chain *makers;
+	struct bytes evidence[EVIDENCE_KINDS];	/* the device's bytes, unread until a claim needs them */
+	bool ek_judged, leaf_judged;
+	struct ek ek;
+	struct key_public leaf;
+	struct outstanding asked;
+};
+
+bool verifier_new(const struct verifier_policy *policy, struct verifier **ret, struct err *e)
+{
+	struct verifier *v = calloc(1, sizeof(*v));
+	if (!v)
+		return err_set(e, E_NOMEM, "verifier");
+	v->policy = policy;
+	for (size_t i = 0; i < EVIDENCE_KINDS; i++)
+		v->evidence[i].max = EVIDENCE_MAX;
+	v->evidence[EVIDENCE_SECRET].secret = true;
+	if (!chain_new(policy->roots, policy->root_count, policy->intermediates, policy->intermediate_count, &v->makers, e)) {
+		verifier_free(v);
+		return false;
+	}
+	*ret = v;
+	return true;
+}
+
+void verifier_free(struct verifier *v)
+{
+	if (!v)
+		return;
+	for (size_t i = 0; i < EVIDENCE_KINDS; i++)
+		bytes_fini(&v->evidence[i]);
+	chain_free(v->makers);
+	wipe(v, sizeof(*v));
+	free(v);
+}
+
+bool verifier_take(void *ctx, enum evidence_kind kind, const void *data, size_t len, struct err *e)
+{
+	struct verifier *v = ctx;
+	if (kind < EVIDENCE_EK_PUBLIC || kind >= EVIDENCE_KINDS)
+		return err_set(e, E_VERIFIER, "evidence of unknown kind %u", kind);
+	if (len == 0 || len > EVIDENCE_MAX)
+		return err_set(e, E_VERIFIER, "evidence %u of %zu bytes", kind, len);
+	return bytes_set(&v->evidence[kind], data, len, e);
+}
+
+static struct span piece(const struct verifier *v, enum evidence_kind kind)
+{
+	return (struct span){v->evidence[kind].data, v->evidence[kind].len};
+}
+
+/* Only what comes after the question can be the answer to it. */
+static void forget_answers(struct verifier *v)
+{
+	static const enum evidence_kind answers[] = {EVIDENCE_SECRET, EVIDENCE_ATTEST, EVIDENCE_ATTEST_SIG, EVIDENCE_SIGNATURE};
+	for (size_t i = 0; i < COUNT_OF(answers); i++)
+		bytes_clear(&v->evidence[answers[i]]);
+}
+
+static void forget_question(struct verifier *v)
+{
+	wipe(&v->asked, sizeof(v->asked));
+}
+
+/* Takes the outstanding question away: whatever the outcome, it is asked once. */
+static bool take_question(struct verifier *v, struct outstanding *ret)
+{
+	*ret = v->asked;
+	forget_question(v);
+	return ret->waits;
+}
+
+/* ---- the endorsement key ---- */
+
+static bool judge_cert(struct verifier *v, const struct ek *ek, struct ek_cert *ret, struct err *e)
+{
+	struct span cert = piece(v, EVIDENCE_EK_CERT);
+	if (cert.len)
+		return ek_cert_judge(cert.data, cert.len, &ek->key, v->policy->need_ek_cert ? v->makers : NULL, ret, e);
+	if (v->policy->need_ek_cert)
+		return err_set(e, E_EK_CERT_MISSING, "no endorsement certificate was sent");
+	return true;
+}
+
+bool verifier_judge_ek(struct verifier *v, struct ek_verdict *ret, struct err *e)
+{
+	struct span public_area = piece(v, EVIDENCE_EK_PUBLIC);
+	struct ek_cert cert = {0};
+	struct ek ek;
+	v->ek_judged = v->leaf_judged = false;
+	forget_question(v);
+	if (!public_area.len)
+		return err_set(e, E_EK_TEMPLATE, "no endorsement key was sent");
+	if (!ek_parse(public_area.data, public_area.len, &ek, e) || !judge_cert(v, &ek, &cert, e))
+		return false;
+	memset(ret, 0, sizeof(*ret));
+	memcpy(ret->ek_sha256, ek.sha256, sizeof(ret->ek_sha256));
+	memcpy(ret->spki_sha256, ek.spki_sha256, sizeof(ret->spki_sha256));
+	memcpy(ret->cert_sha256, cert.sha256, sizeof(ret->cert_sha256));
+	ret->key = ek.key;
+	if (!TEXT_COPY(ret->template_name, ek.template_name, e) || !TEXT_COPY(ret->manufacturer, cert.manufacturer, e) ||
+	    !TEXT_COPY(ret->model, cert.model, e) || !TEXT_COPY(ret->version, cert.version, e))
+		return false;
+	v->ek = ek;
+	v->ek_judged = true;
+	return true;
+}
+
+/* ---- challenges ---- */
+
+static bool make_credential(struct verifier *v, struct outstanding *q, struct challenge *ret, struct err *e)
+{
+	bool about_ak = q->about == CHALLENGE_AK;
+	struct span key = piece(v, about_ak ? EVIDENCE_AK_PUBLIC : EVIDENCE_LEAF_PUBLIC);
+	if (!v->ek_judged)
+		return err_set(e, E_VERIFIER, "a challenge before the endorsement key was judged");
+	if (!key.len)
+		return err_set(e, E_CERTIFY, "no %s key was sent", about_ak ? "attestation" : "leaf");
+	if (!(about_ak ? attest_ak_parse : attest_leaf_parse)(key.data, key.len, &q->bound, e))
+		return false;
+	if (RAND_priv_bytes(q->secret, sizeof(q->secret)) != 1)
+		return ossl_err(e, E_NOMEM, "random secret");
+	return credential_make(&v->ek.key, q->bound.name, q->secret, ret, e);
+}
+
+static bool ask(struct verifier *v, struct outstanding *q, struct challenge *ret, struct err *e)
+{
+	if (RAND_bytes(q->nonce, sizeof(q->nonce)) != 1)
+		return ossl_err(e, E_NOMEM, "random nonce");
+	memcpy(ret->nonce, q->nonce, sizeof(ret->nonce));
+	ret->about = q->about;
+	switch (q->about) {
+	case CHALLENGE_AK:
+	case CHALLENGE_LEAF:
+		return make_credential(v, q, ret, e);
+	case CHALLENGE_KEY:
+		return v->leaf_judged || err_set(e, E_VERIFIER, "a challenge to a key that was not judged");
+	default:
+		return err_set(e, E_VERIFIER, "a challenge about %u", q->about);
+	}
+}
+
+bool verifier_challenge(struct verifier *v, enum challenge_about about, struct challenge *ret, struct err *e)
+{
+	struct outstanding q = {.waits = true, .about = about};
+	forget_question(v);
+	forget_answers(v);
+	memset(ret, 0, sizeof(*ret));
+	bool asked = ask(v, &q, ret, e);
+	if (asked)
+		v->asked = q;
+	else
+		memset(ret, 0, sizeof(*ret));
+	wipe(&q, sizeof(q));
+	return asked;
+}
+
+/* ---- the leaf key ---- */
+
+static bool secret_came_back(const struct verifier *v, const struct outstanding *q, struct err *e)
+{
+	struct span secret = piece(v, EVIDENCE_SECRET);
+	if (secret.len != CREDENTIAL_SECRET || CRYPTO_memcmp(secret.data, q->secret, CREDENTIAL_SECRET) != 0)
+		return err_set(e, E_CHALLENGE, "the credential's secret did not come back");
+	return true;
+}
+
+/* The attestation key is in the TPM, and says that the leaf key is too. */
+static bool judge_certified(const struct verifier *v, const struct outstanding *q, struct tpm2_public *leaf,
+			    uint8_t evidence[static SHA256_SIZE], struct err *e)
+{
+	struct span key = piece(v, EVIDENCE_LEAF_PUBLIC);
+	const struct span parts[] = {piece(v, EVIDENCE_ATTEST), piece(v, EVIDENCE_ATTEST_SIG)};
+	if (!key.len || !parts[0].len || !parts[1].len)
+		return err_set(e, E_CERTIFY, "leaf key, attestation or its signature was not sent");
+	if (!attest_leaf_parse(key.data, key.len, leaf, e) ||
+	    !attest_proves_leaf(&q->bound, leaf, q->nonce, &parts[0], &parts[1], e))
+		return false;
+	sha256(parts, COUNT_OF(parts), evidence);
+	return true;
+}
+
+/* The leaf key itself is in the TPM: the credential named it. The evidence is the secret's hash, hashed. */
+static void judge_named(const struct outstanding *q, struct tpm2_public *leaf, uint8_t evidence[static SHA256_SIZE])
+{
+	uint8_t hash[SHA256_SIZE];
+	*leaf = q->bound;
+	sha256_of(q->secret, sizeof(q->secret), hash);
+	sha256_of(hash, sizeof(hash), evidence);
+}
+
+static bool judge_answer(struct verifier *v, const struct outstanding *q, struct attest_verdict *ret, struct err *e)
+{
+	struct tpm2_public leaf;
+	if (!secret_came_back(v, q, e))
+		return false;
+	if (q->about == CHALLENGE_LEAF)
+		judge_named(q, &leaf, ret->evidence_sha256);
+	else if (!judge_certified(v, q, &leaf, ret->evidence_sha256, e))
+		return false;
+	if (!key_spki_sha256(&leaf.key, ret->spki_sha256, e))
+		return false;
+	sha256_of(q->nonce, sizeof(q->nonce), ret->nonce_sha256);
+	ret->leaf = leaf.key;
+	return true;
+}
+
+bool verifier_judge_attestation(struct verifier *v, struct attest_verdict *ret, struct err *e)
+{
+	struct outstanding q;
+	bool asked = take_question(v, &q);
+	v->leaf_judged = false;
+	memset(ret, 0, sizeof(*ret));
+	if (asked && q.about != CHALLENGE_KEY)
+		v->leaf_judged = judge_answer(v, &q, ret, e);
+	else
+		err_set(e, E_CHALLENGE, "no credential challenge is outstanding");
+	wipe(&q, sizeof(q));
+	forget_answers(v);
+	if (v->leaf_judged)
+		v->leaf = ret->leaf;
+	else
+		memset(ret, 0, sizeof(*ret));
+	return v->leaf_judged;
+}
+
+/* ---- what was installed ---- */
+
+static bool key_answers(const struct verifier *v, const struct outstanding *q, struct err *e)
+{
+	struct span sent = piece(v, EVIDENCE_SIGNATURE);
+	struct key_signature sig;
+	if (sent.len != sizeof(sig))
+		return err_set(e, E_KEY_SILENT, "no signature was sent");
+	memcpy(&sig, sent.data, sizeof(sig));
+	if (!key_signed(&v->leaf, q->nonce, &sig))
+		return err_set(e, E_KEY_SILENT, "the signature is not by the judged key over the nonce");
+	return true;
+}
+
+static bool bundle_is(const struct verifier *v, const uint8_t expected[static SHA256_SIZE], struct err *e)
+{
+	struct span bundle = piece(v, EVIDENCE_BUNDLE);
+	uint8_t hash[SHA256_SIZE];
+	sha256_of(bundle.data, bundle.len, hash);
+	if (!bundle.len || memcmp(hash, expected, SHA256_SIZE) != 0)
+		return err_set(e, E_READ_BACK, "%zu bytes were read back, of another hash", bundle.len);
+	return true;
+}
+
+bool verifier_judge_install(struct verifier *v, const uint8_t bundle_sha256[static SHA256_SIZE], bool closed, struct err *e)
+{
+	struct outstanding q;
+	bool asked = take_question(v, &q) && q.about == CHALLENGE_KEY;
+	bool held;
+	if (!v->leaf_judged)
+		held = err_set(e, E_VERIFIER, "an installation before the leaf key was judged");
+	else if (!closed && !asked)
+		held = err_set(e, E_KEY_SILENT, "no challenge to the key is outstanding");
+	else
+		held = bundle_is(v, bundle_sha256, e) && (closed || key_answers(v, &q, e));
+	wipe(&q, sizeof(q));
+	forget_answers(v);
+	bytes_clear(&v->evidence[EVIDENCE_BUNDLE]);
+	return held;
+}
