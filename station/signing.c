@@ -46,13 +46,36 @@ static bool start(struct signing *s, struct err *e)
 	return true;
 }
 
+/* The ledger's head, and the proof that it extends the newest head that the signer knows. */
+static bool ledger_head(struct signing *s, uint64_t *size, struct merkle_hash *root, struct merkle_proof *consistency, struct err *e)
+{
+	if (!audit_head(s->ledger, size, root, e))
+		return false;
+	if (*size < s->info.head_size)
+		return err_set(e, E_SIGNER_STATE, "the ledger has %llu entries, the signer has seen %llu", (unsigned long long)*size,
+			       (unsigned long long)s->info.head_size);
+	return audit_prove_consistency(s->ledger, s->info.head_size, *size, consistency, e);
+}
+
+/* A ledger that was replaced or taken back is found before the first device, not at the first signature. */
+static bool ledger_is_what_the_signer_knows(struct signing *s, struct err *e)
+{
+	uint64_t size;
+	struct merkle_hash root;
+	struct merkle_proof proof = {0};
+	if (!ledger_head(s, &size, &root, &proof, e))
+		return false;
+	return !s->info.head_size || merkle_extends(s->info.head_size, &s->info.head_root, size, &root, &proof) ||
+	       err_set(e, E_SIGNER_STATE, "the ledger is not the one that the signer knows");
+}
+
 bool signing_open(struct signing *s, const struct launcher *launcher, struct ledger *ledger, struct err *e)
 {
 	pthread_mutex_init(&s->lock, NULL);
 	s->launcher = launcher;
 	s->ledger = ledger;
 	s->fd = -1;
-	return start(s, e) || err_in(e, "starting the signer");
+	return (start(s, e) && ledger_is_what_the_signer_knows(s, e)) || err_in(e, "starting the signer");
 }
 
 void signing_close(struct signing *s)
@@ -81,12 +104,7 @@ static bool ask_once(struct signing *s, question *ask, void *ctx, struct err *e)
 	uint64_t size;
 	struct merkle_hash root;
 	struct merkle_proof consistency = {0};
-	if (!audit_head(s->ledger, &size, &root, e))
-		return false;
-	if (size < s->info.head_size)
-		return err_set(e, E_SIGNER_STATE, "the ledger has %llu entries, the signer has seen %llu", (unsigned long long)size,
-			       (unsigned long long)s->info.head_size);
-	if (!audit_prove_consistency(s->ledger, s->info.head_size, size, &consistency, e))
+	if (!ledger_head(s, &size, &root, &consistency, e))
 		return false;
 	if (!ask(s, ctx, size, &root, &consistency, e))
 		return false;

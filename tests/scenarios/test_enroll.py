@@ -159,6 +159,7 @@ class Enroll(unittest.TestCase):
         subprocess.run(["sqlite3", ledger, ".backup %s" % copy], check=True)
         edit_and_rehash(copy)
         code, output = self.factory.run([self.factory.station, "audit", "verify", "--ledger", copy])
+        self.assertEqual(code, 0, "re-hashed well, so that by itself it looks whole: " + output)
         code, output = self.factory.run([self.factory.station, "audit", "verify", "--ledger", copy, "--checkpoint", result])
         self.assertEqual(code, 1, output)
         self.assertIn("E-DB-006", output)
@@ -170,22 +171,20 @@ def edit_and_rehash(path):
     db = sqlite3.connect(path)
     for (name,) in db.execute("SELECT name FROM sqlite_master WHERE type = 'trigger'").fetchall():
         db.execute("DROP TRIGGER %s" % name)
-    columns = {r[1] for r in db.execute("PRAGMA table_info(entry)")}
-    body = "body" if "body" in columns else "entry" if "entry" in columns else "data"
-    rows = db.execute("SELECT idx, %s FROM entry ORDER BY idx" % body).fetchall()
-    victim = next(i for i, b in rows if b"identify" in bytes(b))
+    rows = db.execute("SELECT idx, entry FROM entry ORDER BY idx").fetchall()
+    victim = next(i for i, entry in rows if b"identify" in bytes(entry))
     nodes = {}
-    for i, content in rows:
-        content = bytes(content).replace(b"SIM0001", b"SIM9999") if i == victim else bytes(content)
-        nodes[(0, i)] = hashlib.sha256(b"\0" + content).digest()
-        db.execute("UPDATE entry SET %s = ?, leaf_hash = ? WHERE idx = ?" % body, (content, nodes[(0, i)], i))
-    level, count = 0, len(rows)
-    while count > 1:
-        for i in range(count // 2):
-            nodes[(level + 1, i)] = hashlib.sha256(b"\1" + nodes[(level, 2 * i)] + nodes[(level, 2 * i + 1)]).digest()
-        level, count = level + 1, count // 2
-    for (level, index), value in nodes.items():
-        db.execute("UPDATE node SET hash = ? WHERE level = ? AND idx = ?", (value, level, index))
+    for i, entry in rows:
+        entry = bytes(entry).replace(b"SIM0001", b"SIM9999") if i == victim else bytes(entry)
+        hashes = [hashlib.sha256(b"\0" + entry).digest()]
+        nodes[(0, i)] = hashes[0]
+        level = 0
+        while (i >> level) & 1:     # entry i completes the perfect subtrees that end with it
+            n = i >> (level + 1)
+            hashes.append(hashlib.sha256(b"\1" + nodes[(level, 2 * n)] + nodes[(level, 2 * n + 1)]).digest())
+            level += 1
+            nodes[(level, n)] = hashes[-1]
+        db.execute("UPDATE entry SET entry = ?, hashes = ? WHERE idx = ?", (entry, b"".join(hashes), i))
     db.execute("DELETE FROM checkpoint")
     db.commit()
     db.close()
