@@ -237,11 +237,13 @@ static const TPM2B_PUBLIC ek_template = {.publicArea = {
 	.unique.rsa = {256, {0}},	/* zeros, not empty: an empty one gives another key (the SDKs' own) */
 }};
 
+/* noDA: a TPM that loses power after an authorisation of an object under dictionary attack protection counts that as a failed try, and a
+ * unit that is pulled often enough would lock itself out. */
 static const TPM2B_PUBLIC ak_template = {.publicArea = {
 	.type = TPM2_ALG_ECC,
 	.nameAlg = TPM2_ALG_SHA256,
 	.objectAttributes = TPMA_OBJECT_FIXEDTPM | TPMA_OBJECT_FIXEDPARENT | TPMA_OBJECT_SENSITIVEDATAORIGIN
-		| TPMA_OBJECT_USERWITHAUTH | TPMA_OBJECT_RESTRICTED | TPMA_OBJECT_SIGN_ENCRYPT,
+		| TPMA_OBJECT_USERWITHAUTH | TPMA_OBJECT_NODA | TPMA_OBJECT_RESTRICTED | TPMA_OBJECT_SIGN_ENCRYPT,
 	.parameters.eccDetail = {{TPM2_ALG_NULL, {0}, {0}}, {TPM2_ALG_ECDSA, {.ecdsa = {TPM2_ALG_SHA256}}}, TPM2_ECC_NIST_P256,
 				 {TPM2_ALG_NULL, {{0}}}},
 }};
