@@ -12,6 +12,10 @@
 
 #define REPEAT_PAUSE_MS 10
 #define HANDLES_AT_ONCE TPM2_MAX_CAP_HANDLES
+/* First handles by kind (TPM 2.0 Part 2, 7.2); tss2's own macros shift a signed number out of its range. */
+#define FIRST_TRANSIENT 0x80000000u
+#define FIRST_LOADED_SESSION 0x02000000u
+#define FIRST_SAVED_SESSION 0x03000000u
 #define RC_FORMAT_ONE_CODE 0x3fu
 
 static const TSS2L_SYS_AUTH_COMMAND empty_password = {1, {{.sessionHandle = TPM2_RS_PW}}};
@@ -95,8 +99,8 @@ static bool flush_found(struct tpm *t, TPM2_HANDLE first, struct err *e)
 
 static bool flush_strangers(struct tpm *t, struct err *e)
 {
-	if (!flush_found(t, TPM2_TRANSIENT_FIRST, e) || !flush_found(t, TPM2_LOADED_SESSION_FIRST, e)
-	    || !flush_found(t, TPM2_ACTIVE_SESSION_FIRST, e))
+	if (!flush_found(t, FIRST_TRANSIENT, e) || !flush_found(t, FIRST_LOADED_SESSION, e)
+	    || !flush_found(t, FIRST_SAVED_SESSION, e))
 		return false;
 	t->lost = false;
 	return true;

@@ -614,31 +614,43 @@ static void power_cut_in_make_key_still_gives_the_one_key_of_the_job(void **stat
 
 /* ---- the TPM is left as it was found ---- */
 
+/* Loads what a station loads, and is killed with it; the unit keeps its power. */
+static void killed_at_work(const struct usb_facts *facts)
+{
+	struct rig_unit u;
+	int status;
+	pid_t pid = fork();
+	assert_true(pid >= 0);
+	if (pid == 0) {
+		struct err why = {0};
+		bool ok = rig_open(&u, driver, false, facts, &why) && do_read_ak(&u, &why);
+		_exit(ok ? 0 : 1);
+	}
+	assert_int_equal(waitpid(pid, &status, 0), pid);
+	assert_int_equal(status, 0);
+}
+
 static void unit_of_a_killed_station_is_cleaned_and_used(void **state)
 {
+	struct usb_facts facts;
+	struct rig_unit u;
 	struct driver_key_made made;
-	for (int round = 0; round < 4; round++) {	/* a TPM has three transient slots */
-		struct rig_unit u;
-		struct usb_facts facts;
-		if (round == 0) {
-			unit_begin(&u, SERIAL);
-		} else {
-			rig_ask("unplug %s", SERIAL);
-			rig_wait_left();
-			rig_plug(SERIAL, &facts);
-			OK(rig_open(&u, driver, wrapped, &facts, &e));
-		}
-		OK(do_read_ak(&u, &e));
-		OK(make_key(&u, 1, true, &made, &e));
-		if (wrapped) {
-			assert_int_equal(kill(u.child, SIGKILL), 0);
-			REFUSED(do_identify(&u, &e), E_CHILD_LOST);
-		} else {
-			u.opened = false;	/* close is never called */
-		}
-		rig_close(&u);
+	rig_make_new(SERIAL);
+	rig_plug(SERIAL, &facts);
+	for (int round = 0; round < 4; round++)	/* a TPM has three transient slots */
+		killed_at_work(&facts);
+	OK(rig_open(&u, driver, wrapped, &facts, &e));
+	OK(do_read_ak(&u, &e));
+	OK(make_key(&u, 1, true, &made, &e));
+	if (wrapped) {
+		assert_int_equal(kill(u.child, SIGKILL), 0);
+		REFUSED(do_identify(&u, &e), E_CHILD_LOST);
 	}
-	rig_unplug(SERIAL);
+	rig_close(&u);
+	OK(rig_open(&u, driver, wrapped, &facts, &e));
+	OK(make_key(&u, 1, false, &made, &e));
+	assert_int_equal(made.made, 0);
+	unit_end(&u);
 }
 
 static bool proc_says(int pid, const char *words)
