@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The TPM bridge's frames (docs/tpm-bridge.md, sections 1 and 2), the host's half: what the TCTI and the driver share.
  *
- * One command is on its way at a time. A response that was never read (a deadline, a lost transfer) is cancelled before the next command,
- * so that an old answer is never taken for a new one. BUSY is asked again every 20 ms until the deadline; BAD_FRAME is
- * cancelled and sent once more. Every length that the device says is checked against what was agreed in GET_INFO before it is believed.
+ * One command is on its way at a time. A response that was never read (a deadline, a lost transfer) is cancelled
+ * before the next command, so that an old answer is never taken for a new one. BUSY is asked again every 20 ms until
+ * the deadline; BAD_FRAME is cancelled and sent once more. Every length that the device says is checked against what
+ * was agreed in GET_INFO before it is believed.
  *
  * The bytes travel through a struct bridge_wire: a USB interface in the station (bridge_wire_usb), memory in a test. */
 #ifndef DRIVERS_BRIDGE_H
@@ -87,8 +88,8 @@ WARN_UNUSED bool bridge_command(struct bridge *b, enum bridge_type type, const s
 /* The status as error; true for BRIDGE_OK. */
 WARN_UNUSED bool bridge_status_is_ok(enum bridge_status status, struct err *e);
 
-/* Finds the fields `u8 tag, u16 length, value` of an IDENTIFY response: texts 1, 2, 3 of 1 to 64 printable characters, in ascending order;
- * later tags are left for later versions. E_BRIDGE. */
+/* Finds the fields `u8 tag, u16 length, value` of an IDENTIFY response: texts 1, 2, 3 of 1 to 64 printable characters,
+ * in ascending order; later tags are left for later versions. E_BRIDGE. */
 WARN_UNUSED bool bridge_identity(const uint8_t *data, size_t len, struct driver_identity *ret, struct err *e);
 
 static inline void put_u16(uint8_t *to, uint16_t v)

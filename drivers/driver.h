@@ -2,16 +2,17 @@
 /* What a driver is: a const struct of facts and functions about one kind of device.
  *
  * A driver knows its protocol and nothing else: not the pipeline, not the ledger, not who judges. It runs in a child process that
- * owns one USB descriptor (drivers/sandbox.c wraps any driver through this same vtable, so no driver knows about it). Each function is a
- * named moment in a unit's life, is called from one thread, may block until call->deadline_ms (steady clock), and must return by then.
- * A slot that is NULL means that this kind of device has no such moment.
+ * owns one USB descriptor (drivers/sandbox.c wraps any driver through this same vtable, so no driver knows about it).
+ * Each function is a named moment in a unit's life, is called from one thread, may block until call->deadline_ms
+ * (steady clock), and must return by then. A slot that is NULL means that this kind of device has no such moment.
  *
- * Writers: only persist_ek, make_key, install and finish may change a device. All of them must be harmless when repeated, and must leave
- * the device as it was or complete when power is cut inside them.
+ * Writers: only persist_ek, make_key, install and finish may change a device. All of them must be harmless when
+ * repeated, and must leave the device as it was or complete when power is cut inside them.
  *
  * The device's bytes go to call->evidence and nowhere else; what a function returns is small, typed and bounded.
  *
- * A new driver is one file, drivers/NAME.c, which defines `const struct driver NAME_driver`, and NAME in the list in drivers/meson.build. */
+ * A new driver is one file, drivers/NAME.c, which defines `const struct driver NAME_driver`, and NAME in the list in
+ * drivers/meson.build. */
 #ifndef DRIVERS_DRIVER_H
 #define DRIVERS_DRIVER_H
 
@@ -37,9 +38,9 @@ struct driver_match {
 
 struct usb_link;
 
-/* Where the bytes flow: one opened USB device. fd is usbfs, already opened and inherited; -1 where `path` (a directory, a tty) is the device.
- * link is the interface that fits the driver's matches, claimed by whoever calls open before rights are given up (usb_link_open), and lent;
- * NULL where path is the device. */
+/* Where the bytes flow: one opened USB device. fd is usbfs, already opened and inherited; -1 where `path` (a
+ * directory, a tty) is the device. link is the interface that fits the driver's matches, claimed by whoever calls open
+ * before rights are given up (usb_link_open), and lent; NULL where path is the device. */
 struct driver_port {
 	int fd;
 	const char *path;
@@ -78,7 +79,7 @@ struct driver_ek_request {
 };
 
 struct driver_ek_read {
-	uint8_t present;	/* 0: nothing lies at 0x81010001; persist_ek is the next step. Evidence of the certificate was given if there is one */
+	uint8_t present;	/* 0: nothing lies at 0x81010001, and persist_ek is the next step */
 	uint8_t has_certificate;
 };
 
@@ -103,24 +104,27 @@ struct driver {
 	/* Called: after open. Must: ask the device, not a descriptor. May fail with E_USB*, E_BRIDGE*, E_UNIT_BUSY. */
 	bool (*identify)(void *state, const struct driver_call *call, struct driver_identity *ret, struct err *e);
 
-	/* Called: in stage read key. Must: give EVIDENCE_EK_PUBLIC (if an EK is persisted) and EVIDENCE_EK_CERT (if there is one). Must not write. */
+	/* Called: in stage read key. Must: give EVIDENCE_EK_PUBLIC (if an EK is persisted) and EVIDENCE_EK_CERT (if there is
+	 * one). Must not write. */
 	bool (*read_ek)(void *state, const struct driver_call *call, struct driver_ek_read *ret, struct err *e);
-	/* Called: when nothing lies at 0x81010001, or when what lies there is refused by the judge and the profile says replace. Must: make the TCG
-	 * template's EK, persist it at 0x81010001, and give both pieces of evidence anew. E_EK_MISMATCH when something lies there and may not be replaced. */
+	/* Called: when nothing lies at 0x81010001, or when what lies there is refused by the judge and the profile says
+	 * replace. Must: make the TCG template's EK, persist it at 0x81010001, and give both pieces of evidence anew.
+	 * E_EK_MISMATCH when something lies there and may not be replaced. */
 	bool (*persist_ek)(void *state, const struct driver_call *call, const struct driver_ek_request *req, struct err *e);
-	/* Called: in stage make key. Must: return the job's key if it is there, else make and persist it; give EVIDENCE_LEAF_PUBLIC. On a
-	 * closed device: give the evidence of the key that is there, and make nothing. E_KEY_OTHER. */
+	/* Called: in stage make key. Must: return the job's key if it is there, else make and persist it; give
+	 * EVIDENCE_LEAF_PUBLIC. On a closed device: give the evidence of the key that is there, and make nothing. E_KEY_OTHER. */
 	bool (*make_key)(void *state, const struct driver_call *call, const struct driver_key_request *req,
 			 struct driver_key_made *ret, struct err *e);
 	/* Called: before the credential challenge of an open device. Must: give EVIDENCE_AK_PUBLIC. */
 	bool (*read_ak)(void *state, const struct driver_call *call, struct err *e);
-	/* Called: with call->challenge about CHALLENGE_AK or CHALLENGE_LEAF. Must: TPM2_ActivateCredential, give EVIDENCE_SECRET. A TPM that refuses
-	 * the credential is E_CHALLENGE. */
+	/* Called: with call->challenge about CHALLENGE_AK or CHALLENGE_LEAF. Must: TPM2_ActivateCredential, give
+	 * EVIDENCE_SECRET. A TPM that refuses the credential is E_CHALLENGE. */
 	bool (*activate)(void *state, const struct driver_call *call, struct err *e);
-	/* Called: with the same challenge, after activate. Must: TPM2_Certify(leaf key, attestation key, qualifyingData = nonce), give EVIDENCE_ATTEST
-	 * and EVIDENCE_ATTEST_SIG. */
+	/* Called: with the same challenge, after activate. Must: TPM2_Certify(leaf key, attestation key, qualifyingData =
+	 * nonce), give EVIDENCE_ATTEST and EVIDENCE_ATTEST_SIG. */
 	bool (*certify)(void *state, const struct driver_call *call, struct err *e);
-	/* Called: with call->challenge about CHALLENGE_KEY. Must: sign the nonce, taken as a SHA-256 digest, with the leaf key; give EVIDENCE_SIGNATURE. */
+	/* Called: with call->challenge about CHALLENGE_KEY. Must: sign the nonce, taken as a SHA-256 digest, with the leaf
+	 * key; give EVIDENCE_SIGNATURE. */
 	bool (*prove_key)(void *state, const struct driver_call *call, struct err *e);
 	/* Called: in the rehearsal. Must: sign this SHA-256 digest with the leaf key. */
 	bool (*sign)(void *state, const struct driver_call *call, const uint8_t digest[static SHA256_SIZE],
@@ -130,7 +134,8 @@ struct driver {
 	bool (*install)(void *state, const struct driver_call *call, const struct driver_bundle *bundle, struct err *e);
 	/* Called: in stage verify. Must: answer from the device's store, never from memory; give EVIDENCE_BUNDLE. */
 	bool (*read_back)(void *state, const struct driver_call *call, struct err *e);
-	/* Called: in stage finish. Must: leave factory mode for good, given the hash of the bundle that is installed. Harmless when closed already. */
+	/* Called: in stage finish. Must: leave factory mode for good, given the hash of the bundle that is installed.
+	 * Harmless when closed already. */
 	bool (*finish)(void *state, const struct driver_call *call, const uint8_t bundle_sha256[static SHA256_SIZE],
 		       struct err *e);
 };

@@ -27,7 +27,8 @@ static bool child_err(const struct err *said, struct err *e)
 	return err_native(e, clean.code, clean.native, "%s", clean.what);
 }
 
-/* Only what has the reply's size and this turn counts; older turns are dropped. E_WIRE would stop the line, so it is not believed either. */
+/* Only what has the reply's size and this turn counts; older turns are dropped. E_WIRE would stop the line, so it is
+ * not believed either. */
 static bool reply_take(int fd, enum sandbox_op op, uint64_t turn, int64_t until_ms, struct sandbox_reply *ret, struct err *e)
 {
 	struct wire_msg m;

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* A TSS2 TCTI over the TPM bridge: what ESAPI calls to send a TPM command and to receive its response (TCG TSS 2.0 TCTI, version 1).
+/* A TSS2 TCTI over the TPM bridge: what ESAPI calls to send a TPM command and to receive its response (TCG TSS 2.0
+ * TCTI, version 1).
  *
  * The transport knows more of a failure than a TSS2_RC can say, so the first one is kept here as a struct err for the door
  * above (drivers/tpm.h). ESAPI waits without a limit; the limit is the deadline of the driver's call. */

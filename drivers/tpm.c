@@ -22,8 +22,8 @@ static const TSS2L_SYS_AUTH_COMMAND empty_password = {1, {{.sessionHandle = TPM2
 
 /* ---- errors ---- */
 
-/* SAPI would wait for the response of a command that the transport lost, so it starts anew. What the TPM did meanwhile is unknown:
- * an object or session may be left there. */
+/* SAPI would wait for the response of a command that the transport lost, so it starts anew. What the TPM did meanwhile
+ * is unknown: an object or session may be left there. */
 static void transport_lost(struct tpm *t)
 {
 	TSS2_ABI_VERSION abi = TSS2_ABI_VERSION_CURRENT;
@@ -241,8 +241,8 @@ static const TPM2B_PUBLIC ek_template = {.publicArea = {
 	.unique.rsa = {256, {0}},	/* zeros, not empty: an empty one gives another key (the SDKs' own) */
 }};
 
-/* noDA: a TPM that loses power after an authorisation of an object under dictionary attack protection counts that as a failed try, and a
- * unit that is pulled often enough would lock itself out. */
+/* noDA: a TPM that loses power after an authorisation of an object under dictionary attack protection counts that as a
+ * failed try, and a unit that is pulled often enough would lock itself out. */
 static const TPM2B_PUBLIC ak_template = {.publicArea = {
 	.type = TPM2_ALG_ECC,
 	.nameAlg = TPM2_ALG_SHA256,

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The door to tss2: what a station asks of a unit's TPM, one function per question (docs/tpm-bridge.md, section 4 has the objects).
+/* The door to tss2: what a station asks of a unit's TPM, one function per question (docs/tpm-bridge.md, section 4 has
+ * the objects).
  *
  * It speaks SAPI, one TPM command per call and no shadow objects: no command is sent twice to learn what was known, and the
  * process that is locked in needs no cryptography of its own. A TPM has three transient slots and there is no resource manager
@@ -35,7 +36,8 @@ struct tpm_public {
 	uint8_t data[TPM_PUBLIC_MAX];
 };
 
-/* Takes a started TPM behind a TCTI (lent; so is cause, which may be NULL) and flushes the transient objects and sessions that it finds. */
+/* Takes a started TPM behind a TCTI (lent; so is cause, which may be NULL) and flushes the transient objects and
+ * sessions that it finds. */
 WARN_UNUSED bool tpm_open(struct tpm *t, struct TSS2_TCTI_OPAQUE_CONTEXT_BLOB *tcti, const struct err *cause,
 			  int64_t deadline_ms, struct err *e);
 /* Flushes what is ours. */
@@ -49,8 +51,8 @@ WARN_UNUSED bool tpm_read_public(struct tpm *t, uint32_t handle, struct tpm_publ
 /* Appends the whole content of an NV index; nothing where the index is not defined or was never written. */
 WARN_UNUSED bool tpm_read_nv(struct tpm *t, uint32_t index, struct bytes *ret, struct err *e);
 
-/* Makes the TCG template's EK (L-1) at TPM_EK_HANDLE; another key there is replaced or E_EK_MISMATCH. Writes nothing if it lies there.
- * A cut between removing another key and storing ours leaves the place empty; calling again completes it. */
+/* Makes the TCG template's EK (L-1) at TPM_EK_HANDLE; another key there is replaced or E_EK_MISMATCH. Writes nothing
+ * if it lies there. A cut between removing another key and storing ours leaves the place empty; calling again completes it. */
 WARN_UNUSED bool tpm_make_ek(struct tpm *t, bool replace, struct err *e);
 
 /* Makes the leaf key of this seed at the handle, or finds it there (*ret_made). Another key there is replaced or E_KEY_OTHER. */

@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The door to libusb. Two halves: the bus as the line watches it (hotplug, descriptors, port paths), and one interface of one device as a
- * driver child uses it (libusb_wrap_sys_device on an inherited descriptor, no discovery, no threads).
+/* The door to libusb. Two halves: the bus as the line watches it (hotplug, descriptors, port paths), and one interface
+ * of one device as a driver child uses it (libusb_wrap_sys_device on an inherited descriptor, no discovery, no threads).
  *
- * A port path is topology, never the bus number alone: "pci-0000:00:14.0-usb-0:1.3" is controller, root hub of that controller (0 the
- * first, 1 its SuperSpeed companion …), and the chain of ports, as udev's ID_PATH writes it. It stays the same until re-cabling. */
+ * A port path is topology, never the bus number alone: "pci-0000:00:14.0-usb-0:1.3" is controller, root hub of that
+ * controller (0 the first, 1 its SuperSpeed companion …), and the chain of ports, as udev's ID_PATH writes it. It
+ * stays the same until re-cabling. */
 #ifndef DRIVERS_USB_H
 #define DRIVERS_USB_H
 

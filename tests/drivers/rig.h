@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* A driver on a simulated device, as the line would have it: the bus is watched by a process of its own, the device's node is opened and
- * given to the driver, either in this process (bare) or in a locked-in child (wrapped), and what the driver gives goes to a judge.
+/* A driver on a simulated device, as the line would have it: the bus is watched by a process of its own, the device's
+ * node is opened and given to the driver, either in this process (bare) or in a locked-in child (wrapped), and what
+ * the driver gives goes to a judge.
  *
  * Everything here asserts: a test that cannot go on fails where it stands. */
 #ifndef TESTS_DRIVERS_RIG_H

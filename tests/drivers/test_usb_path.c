@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Port paths from a folder that looks like sysfs: two PCI controllers, one of them with a SuperSpeed companion, and a platform one. */
+/* Port paths from a folder that looks like sysfs: two PCI controllers, one of them with a SuperSpeed companion, and a
+ * platform one. */
 #include "drivers/usb_path.h"
 
 #include <fcntl.h>

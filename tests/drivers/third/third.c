@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* A product of another maker that speaks the TPM bridge, as somebody would add it: this file, and its name in the list of drivers.
+/* A product of another maker that speaks the TPM bridge, as somebody would add it: this file, and its name in the list
+ * of drivers.
  *
  * Matches:   interface FF/54/01 of 1209:7077 only.
  * Protocol:  docs/tpm-bridge.md, as drivers/tpm_bridge.c.
- * Quirks:    its revision comes in any case of letters; the maker's documents say it in capitals. The first words after power on may
- *            come before its TPM is ready, so opening waits a moment. */
+ * Quirks:    its revision comes in any case of letters; the maker's documents say it in capitals. After power on its
+ *            TPM may not be ready yet, so opening waits a moment. */
 #include "drivers/driver.h"
 #include "station/base/clock.h"
 
