@@ -46,7 +46,7 @@ void usb_bus_close(struct usb_bus *bus);
 struct usb_link;
 
 /* What one link may carry, far beyond what a unit needs: a unit that makes the station repeat itself ends with E_BRIDGE. */
-#define USB_BUDGET_BYTES ((uint64_t)64 << 20)
+#define USB_BUDGET_BYTES ((uint64_t)16 << 20)
 #define USB_BUDGET_TRANSFERS 65536u
 
 /* Wraps the inherited descriptor, finds the interface by match, gives up usbfs privileges for anything else where the kernel can

@@ -380,6 +380,28 @@ static void slow_unit_ends_at_the_deadline_and_its_late_answer_is_not_taken(void
 	unit_end(&u);
 }
 
+/* Bytes are counted in the door, which is the same for every driver; once is enough. */
+static void unit_that_moves_too_much_is_cut_off(void **state)
+{
+	const struct driver_bundle b = bundle_of(3, 8192);
+	struct rig_unit u;
+	struct driver_identity id;
+	struct err why = {0};
+	size_t moved = 0;
+	if (wrapped)
+		skip();
+	unit_begin(&u, SERIAL);
+	OK(install(&u, &b, &e));
+	while (plain(&u, u.driver->read_back, &why) && moved <= USB_BUDGET_BYTES)
+		moved += b.len;
+	assert_int_equal(why.code, E_BRIDGE);
+	assert_in_range(moved, USB_BUDGET_BYTES / 2, USB_BUDGET_BYTES);
+	REFUSED(plain(&u, u.driver->read_back, &e), E_BRIDGE);
+	unit_again(&u);
+	OK(identify(&u, &id, &e));
+	unit_end(&u);
+}
+
 /* ---- the plug is pulled ---- */
 
 static bool do_identify(struct rig_unit *u, struct err *e)
@@ -700,6 +722,7 @@ static int run(const struct driver *d)
 		TEST(ek_that_is_foreign_stays_unless_it_may_be_replaced),
 		TEST(busy_unit_is_asked_again_until_the_time_is_up),
 		TEST(slow_unit_ends_at_the_deadline_and_its_late_answer_is_not_taken),
+		TEST(unit_that_moves_too_much_is_cut_off),
 		TEST(unplug_in_any_moment_says_gone_and_a_replug_goes_on),
 		TEST(unplug_while_opening_says_gone),
 		TEST(power_cut_in_install_leaves_the_old_or_the_new_bundle),
