@@ -354,7 +354,7 @@ static void busy_unit_is_asked_again_until_the_time_is_up(void **state)
 	int64_t before_ms = clock_steady_ms();
 	assert_false(u.driver->identify(u.state, rig_call(&u, 200), &id, &why));
 	assert_int_equal(why.code, E_UNIT_BUSY);
-	assert_in_range(clock_steady_ms() - before_ms, 100, 400);
+	assert_in_range(clock_steady_ms() - before_ms, 100, 1000);
 	rig_ask("knob %s busy 0", SERIAL);
 	OK(identify(&u, &id, &e));
 	unit_end(&u);
@@ -371,7 +371,7 @@ static void slow_unit_ends_at_the_deadline_and_its_late_answer_is_not_taken(void
 	int64_t before_ms = clock_steady_ms();
 	assert_false(u.driver->read_ek(u.state, rig_call(&u, 150), &ek, &why));
 	assert_int_equal(why.code, E_CHILD_SILENT);
-	assert_in_range(clock_steady_ms() - before_ms, 140, 450);
+	assert_in_range(clock_steady_ms() - before_ms, 140, 580);
 	rig_ask("knob %s delay_ms 0", SERIAL);
 	OK(identify(&u, &id, &e));
 	assert_string_equal(id.serial, SERIAL);
