@@ -17,6 +17,7 @@ _Static_assert(ISSUE_CERT_MAX == SIGNER_CERT_MAX, "a leaf fits its reply");
 _Static_assert(NOTE_VKEY_ROOM == sizeof(((struct signer_info *)0)->log_vkey), "a verifier key fits");
 
 #define PROFILES_MAX 64
+#define CLOCK_STEP_MS 300000	/* a clock may have been set back by so much since the intent */
 
 struct signer {
 	struct signer_info who;		/* what does not change; head and count are in the state */
@@ -179,10 +180,14 @@ bool signer_leaf(struct signer *s, const struct leaf_request *req, int64_t now_m
 	const struct signer_profile *profile = profile_find(s, req->intent.profile);
 	if (!profile)
 		return err_set(e, E_PROFILE, "no profile of that name");
-	if (now_ms >= s->who.issue_until_ms)
-		return err_set(e, E_CA_EXPIRED, "issue_until has passed");
+	if (now_ms < s->ca.not_before_ms || now_ms >= s->who.issue_until_ms || now_ms >= s->who.ca_not_after_ms)
+		return err_set(e, E_CA_EXPIRED, "not between the CA's beginning and issue_until or the CA's end");
+	if (req->intent.time_ms > now_ms + CLOCK_STEP_MS)
+		return err_set(e, E_RECEIPT, "the intent is from the future");
 	const struct leaf_order order = {req->intent.registration_id, &req->intent.key, req->intent.serial, profile->validity_days};
-	if (!issue_build(&s->ca, &order, now_ms, &tbs, e) || !intent_is_on_record(s, req, e))
+	/* The leaf begins with its intent, not with this moment: signing an intent again gives the same certificate, not a second one
+	 * under the same serial number. */
+	if (!issue_build(&s->ca, &order, req->intent.time_ms, &tbs, e) || !intent_is_on_record(s, req, e))
 		return false;
 	const struct signer_memory next = {req->receipt.size, req->receipt.root, s->state.now.signed_count + 1};
 	if (!signer_state_write(&s->state, &next, e) || !issue_sign(&s->ca, &tbs, ret->der, &len, e))

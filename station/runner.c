@@ -12,11 +12,16 @@
 #define FIRST_WAIT_MS 300	/* before the second try; doubles */
 
 /* A power cut on order, for tests: the whole process stands still until somebody kills or continues it. */
-static void stop_if_told(const struct line *l, const struct stage *stage, const char *when)
+static void stop_if_told(struct line *l, const struct stage *stage, const char *when)
 {
 	char here[40];
 	snprintf(here, sizeof(here), "%s:%s", stage->name, when);
-	if (!strcmp(here, l->stop_at))
+	pthread_mutex_lock(&l->lock);
+	bool told = !strcmp(here, l->stop_at);
+	if (told)
+		l->stop_at[0] = '\0';	/* once */
+	pthread_mutex_unlock(&l->lock);
+	if (told)
 		raise(SIGSTOP);
 }
 

@@ -19,7 +19,13 @@ static bool group_holds(const struct group *g, const struct cert_facts *ca)
 	return false;
 }
 
-static bool ensure(struct dps *d, const char *id, const struct bytes *ca, struct err *e)
+static bool group_is_empty(const struct group *g)
+{
+	return !g->ca[0].has_info && !g->ca[1].has_info && !g->ca[0].reference[0] && !g->ca[1].reference[0];
+}
+
+/* A put replaces all certificates of a group, and the service never tells them: what another line lives by is not thrown away unasked. */
+static bool ensure(struct dps *d, const char *id, const struct bytes *ca, bool replace, struct err *e)
 {
 	AUTO(group) struct group now = {0};
 	AUTO(group) struct group after = {0};
@@ -33,6 +39,8 @@ static bool ensure(struct dps *d, const char *id, const struct bytes *ca, struct
 		printf("%s: is there and holds %s\n", id, facts.subject);
 		return true;
 	}
+	if (found && !replace && !group_is_empty(&now) && !group_holds(&now, &facts))
+		return err_set(e, E_CONFLICT, "group %s holds another CA; --replace puts %s in its place", id, facts.subject);
 	if (!cert_to_pem(ca->data, ca->len, &pem, e))
 		return false;
 	const struct group_wanted wanted = {.id = id, .primary_pem = bytes_text(&pem)};
@@ -45,7 +53,8 @@ static bool ensure(struct dps *d, const char *id, const struct bytes *ca, struct
 static int run(int argc, char **argv, struct err *e)
 {
 	const char *path = NULL;
-	const struct command_option options[] = {{"config", &path, NULL}, {0}};
+	bool replace = false;
+	const struct command_option options[] = {{"config", &path, NULL}, {"replace", NULL, &replace}, {0}};
 	struct config *config = NULL;
 	struct dps *dps = NULL;
 	struct bytes chain[4] = {0};
@@ -55,7 +64,7 @@ static int run(int argc, char **argv, struct err *e)
 	bool ok = command_dps(config, &dps, e) && cert_read_pem_file(config->ca_chain, chain, COUNT_OF(chain), &count, e);
 	/* The group holds the product's root, the last of the chain: a line CA may then be renewed without touching the group. */
 	for (size_t i = 0; ok && i < config->profile_count; i++)
-		ok = ensure(dps, config->profile[i].group, &chain[count - 1], e);
+		ok = ensure(dps, config->profile[i].group, &chain[count - 1], replace, e);
 	for (size_t i = 0; i < count; i++)
 		bytes_fini(&chain[i]);
 	dps_close(dps);
@@ -64,4 +73,4 @@ static int run(int argc, char **argv, struct err *e)
 	return ok ? EXIT_OK : EXIT_FAILED;
 }
 
-const struct command group_ensure_command = {"group ensure", "--config FILE", "make each profile's enrollment group, with our root", run};
+const struct command group_ensure_command = {"group ensure", "--config FILE [--replace]", "make each profile's enrollment group, with our root", run};

@@ -8,6 +8,7 @@
 #include "station/cmd/load.h"
 #include "station/control.h"
 #include "station/events.h"
+#include "station/pipeline.h"
 #include "station/preflight.h"
 
 #include <signal.h>
@@ -25,13 +26,30 @@ struct run {
 	bool said_unfit;
 };
 
+static json_t *counts_json(struct run *r)
+{
+	struct job_counts n = {0};
+	struct err ignored = {0};
+	if (!jobs_count(r->line.ledger, &n, &ignored))
+		log_err(LOG_LEVEL_WARN, &ignored, "counts");
+	return json_pack("{s:I,s:I,s:I,s:I,s:I}", "pass", (json_int_t)n.pass, "built", (json_int_t)n.built, "hold", (json_int_t)n.hold,
+			 "fail", (json_int_t)n.fail, "open", (json_int_t)n.open);
+}
+
+static void tell_slot(struct run *r, const struct slot_view *slot)
+{
+	control_tell(r->control, json_pack("{s:s, s:o}", "event", "slot", "slot", slot_view_json(slot)));
+	if (slot->state == JOB_DONE && slot->verdict != VERDICT_NONE)
+		control_tell(r->control, json_pack("{s:s, s:o}", "event", "counts", "counts", counts_json(r)));
+}
+
 static void on_change(void *ctx, const struct slot_view *slot, const struct stray_view *stray)
 {
 	struct run *r = ctx;
 	if (slot) {
 		events_slot(&r->events, slot);
 		if (r->control)
-			control_tell(r->control, json_pack("{s:s, s:o}", "event", "slot", "slot", slot_view_json(slot)));
+			tell_slot(r, slot);
 		return;
 	}
 	events_stray(&r->events, stray);
@@ -47,17 +65,19 @@ static json_t *line_json(struct run *r)
 	bool fit = line_may_go_on(l, &why);
 	hex_encode(l->config->sha256, 32, config_sha256);
 	const char *state = fit ? "running" : why.code == E_STOPPING ? "stopping" : "unfit";
-	return json_pack("{s:s, s:s, s:s, s:s, s:s, s:I, s:s, s:s, s:s}", "name", l->config->name, "role",
+	json_t *stages = json_array();
+	for (int i = 0; i < pipeline_count; i++)
+		json_array_append_new(stages, json_string(pipeline[i].name));
+	return json_pack("{s:s, s:s, s:s, s:s, s:s, s:I, s:s, s:s, s:s, s:o}", "name", l->config->name, "role",
 			 l->config->role == ROLE_LINE ? "line" : "engineer", "state", state, "sentence",
 			 fit ? "" : err_row(why.code)->happened, "code", fit ? "" : err_row(why.code)->code, "since_ms",
 			 (json_int_t)l->started_ms, "config_sha256", config_sha256, "build", STATION_VERSION, "banner",
-			 "The CA key is a file: for training and trial, not for production.");
+			 "The CA key is a file: for training and trial, not for production.", "stages", stages);
 }
 
 static json_t *status(void *ctx)
 {
 	struct run *r = ctx;
-	struct job_counts n = {0};
 	struct merkle_hash root = {0};
 	struct err ignored = {0};
 	uint64_t size = 0;
@@ -68,12 +88,11 @@ static json_t *status(void *ctx)
 		slots_look(r->slots, i, &v);
 		json_array_append_new(slots, slot_view_json(&v));
 	}
-	if (!jobs_count(r->line.ledger, &n, &ignored) || !audit_head(r->line.ledger, &size, &root, &ignored))
+	if (!audit_head(r->line.ledger, &size, &root, &ignored))
 		log_err(LOG_LEVEL_WARN, &ignored, "status");
 	hex_encode(root.h, sizeof(root.h), hex);
-	return json_pack("{s:o, s:o, s:{s:I,s:I,s:I,s:I,s:I}, s:{s:I,s:s}}", "station", line_json(r), "slots", slots, "counts", "pass",
-			 (json_int_t)n.pass, "built", (json_int_t)n.built, "hold", (json_int_t)n.hold, "fail", (json_int_t)n.fail,
-			 "open", (json_int_t)n.open, "audit", "size", (json_int_t)size, "root", hex);
+	return json_pack("{s:o, s:o, s:o, s:{s:I,s:s}}", "station", line_json(r), "slots", slots, "counts", counts_json(r), "audit", "size",
+			 (json_int_t)size, "root", hex);
 }
 
 static void stop(void *ctx)

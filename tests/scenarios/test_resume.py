@@ -104,8 +104,10 @@ class Resume(unittest.TestCase):
         cases = [(s, w, v) for v in VICTIMS if v in WANTED for s in stages(self.factory) for w in WHENS if w in MOMENTS]
         print("%d kills, generated from the stage table" % len(cases), flush=True)
         for stage, when, victim in cases:
+            began = time.monotonic()
             with self.subTest(stage=stage, when=when, victim=victim):
                 self.case(stage, when, victim)
+            print("%s %s, %s: %.1f s" % (stage, when, victim, time.monotonic() - began), flush=True)
 
 
 if __name__ == "__main__":
