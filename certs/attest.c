@@ -5,7 +5,8 @@
 
 #define RESIDENT (ATTR_FIXED_TPM | ATTR_FIXED_PARENT | ATTR_SENSITIVE_DATA_ORIGIN)
 #define LEAF_ATTRIBUTES (RESIDENT | ATTR_USER_WITH_AUTH | ATTR_NO_DA | ATTR_SIGN)
-#define AK_MUST (RESIDENT | ATTR_RESTRICTED | ATTR_SIGN)
+#define AK_MUST (RESIDENT | ATTR_USER_WITH_AUTH | ATTR_RESTRICTED | ATTR_SIGN)
+#define AK_MAY (AK_MUST | ATTR_ADMIN_WITH_POLICY | ATTR_NO_DA)
 
 /* What both keys have in common. */
 static bool is_sound_p256(const struct tpm2_public *key, const char *which, struct err *e)
@@ -23,7 +24,7 @@ bool attest_ak_parse(const void *data, size_t len, struct tpm2_public *ret, stru
 	const struct tpm2_public *ak = ret;
 	if (!tpm2_public_parse(data, len, E_CERTIFY, ret, e))
 		return err_in(e, "attestation key");
-	if ((ak->attributes & AK_MUST) != AK_MUST || ak->attributes & ATTR_DECRYPT)
+	if ((ak->attributes & AK_MUST) != AK_MUST || ak->attributes & ~(uint32_t)AK_MAY)
 		return err_set(e, E_CERTIFY, "attestation key: attributes %08x", ak->attributes);
 	if (ak->scheme != ALG_ECDSA || ak->scheme_hash != ALG_SHA256)
 		return err_set(e, E_CERTIFY, "attestation key: scheme %04x", ak->scheme);

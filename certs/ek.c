@@ -5,7 +5,6 @@
 
 #include <openssl/x509v3.h>
 
-#include <stdio.h>
 #include <string.h>
 
 /* PolicyA: PolicySecret(TPM_RH_ENDORSEMENT) with SHA-256. */
@@ -13,6 +12,8 @@ static const uint8_t policy_a[SHA256_SIZE] = {
 	0x83, 0x71, 0x97, 0x67, 0x44, 0x84, 0xb3, 0xf8, 0x1a, 0x90, 0xcc, 0x8d, 0x46, 0xa5, 0xd7, 0x24,
 	0xfd, 0x52, 0xd7, 0x6e, 0x06, 0x52, 0x0b, 0x64, 0xf2, 0xa1, 0xda, 0x1b, 0x33, 0x14, 0x69, 0xaa,
 };
+
+#define OID_EK_CERTIFICATE "2.23.133.8.1"	/* tcg-kp-EKCertificate */
 
 #define EK_ATTRIBUTES \
 	(ATTR_FIXED_TPM | ATTR_FIXED_PARENT | ATTR_SENSITIVE_DATA_ORIGIN | ATTR_ADMIN_WITH_POLICY | ATTR_RESTRICTED | ATTR_DECRYPT)
@@ -46,76 +47,135 @@ bool ek_parse(const void *data, size_t len, struct ek *ret, struct err *e)
 	return key_spki_sha256(&p.key, ret->spki_sha256, e);
 }
 
-static bool same_key(const struct key_public *a, const struct key_public *b)
+/* ---- the certificate ---- */
+
+OSSL_AUTO(eku, EXTENDED_KEY_USAGE, EXTENDED_KEY_USAGE_free)
+OSSL_AUTO(general_names, GENERAL_NAMES, GENERAL_NAMES_free)
+
+static bool is_padding(const uint8_t *p, size_t len)
 {
-	uint8_t x[SHA256_SIZE], y[SHA256_SIZE];
-	struct err ignored = {0};
-	return key_spki_sha256(a, x, &ignored) && key_spki_sha256(b, y, &ignored) && !memcmp(x, y, SHA256_SIZE);
+	for (size_t i = 0; i < len; i++)
+		if (p[i] != 0x00 && p[i] != 0xff)
+			return false;
+	return true;
 }
 
-/* tcg-kp-EKCertificate, 2.23.133.8.1. */
-static bool is_for_an_ek(X509 *cert)
+/* The certificate in front, which must be DER and not merely readable: written again it is the same bytes. */
+static bool parse_padded(const uint8_t *data, size_t len, X509 **ret, size_t *ret_len, struct err *e)
 {
-	EXTENDED_KEY_USAGE *usages = X509_get_ext_d2i(cert, NID_ext_key_usage, NULL, NULL);
-	bool found = false;
-	for (int i = 0; usages && i < sk_ASN1_OBJECT_num(usages); i++) {
-		char oid[64] = "";
-		OBJ_obj2txt(oid, sizeof(oid), sk_ASN1_OBJECT_value(usages, i), 1);
-		found |= !strcmp(oid, "2.23.133.8.1");
-	}
-	EXTENDED_KEY_USAGE_free(usages);
-	return found;
+	const uint8_t *end = data;
+	uint8_t *again = NULL;
+	*ret = len <= INT32_MAX ? d2i_X509(NULL, &end, (long)len) : NULL;
+	if (!*ret)
+		return ossl_err(e, E_EK_CERT_BAD, "not a certificate");
+	*ret_len = (size_t)(end - data);
+	if (!is_padding(end, len - *ret_len))
+		return err_set(e, E_EK_CERT_BAD, "bytes behind the certificate");
+	int again_len = i2d_X509(*ret, &again);
+	bool same = again_len >= 0 && (size_t)again_len == *ret_len && memcmp(again, data, *ret_len) == 0;
+	OPENSSL_free(again);
+	return same || err_set(e, E_EK_CERT_BAD, "the certificate is not DER");
 }
 
-/* A TCG attribute of a directory name as printable text; "" if it is not there. */
-static void attribute_text(const X509_NAME *name, const char *oid, char *out, size_t room)
+static bool names_key(X509 *x, const struct key_public *ek, struct err *e)
+{
+	AUTO(pkey) EVP_PKEY *ours = NULL;
+	EVP_PKEY *named = X509_get0_pubkey(x);
+	if (!named)
+		return ossl_err(e, E_EK_CERT_BAD, "the certificate's key cannot be read");
+	if (!ossl_pkey(ek, &ours, e))
+		return false;
+	if (EVP_PKEY_eq(named, ours) != 1)
+		return ossl_err(e, E_EK_MISMATCH, "the certificate is of another key");
+	return true;
+}
+
+static bool object_is(const ASN1_OBJECT *object, const char *oid)
+{
+	char text[64];
+	int len = OBJ_obj2txt(text, sizeof(text), object, 1);
+	return len > 0 && (size_t)len < sizeof(text) && strcmp(text, oid) == 0;
+}
+
+static bool has_ek_usage(X509 *x)
+{
+	AUTO(eku) EXTENDED_KEY_USAGE *usages = X509_get_ext_d2i(x, NID_ext_key_usage, NULL, NULL);
+	for (int i = 0; usages && i < sk_ASN1_OBJECT_num(usages); i++)
+		if (object_is(sk_ASN1_OBJECT_value(usages, i), OID_EK_CERTIFICATE))
+			return true;
+	return false;
+}
+
+/* RSA keys encipher, ECC keys agree. Where the extension is missing libcrypto says that all is allowed. */
+static bool usage_fits(X509 *x, const struct key_public *ek)
+{
+	return X509_get_key_usage(x) & (ek->kind == KEY_RSA ? KU_KEY_ENCIPHERMENT : KU_KEY_AGREEMENT);
+}
+
+static bool is_endorsement(X509 *x, const struct key_public *ek, struct err *e)
+{
+	uint32_t flags = X509_get_extension_flags(x);
+	if (flags & EXFLAG_INVALID)
+		return ossl_err(e, E_EK_CERT_BAD, "malformed or repeated extensions");
+	if (flags & EXFLAG_CA)	/* X509_check_ca would pass over one that may not sign certificates */
+		return err_set(e, E_EK_CERT_BAD, "the certificate is a CA's");
+	if (!has_ek_usage(x))
+		return ossl_err(e, E_EK_CERT_BAD, "no extended key usage " OID_EK_CERTIFICATE);
+	if (!usage_fits(x, ek))
+		return err_set(e, E_EK_CERT_BAD, "key usage %08x", X509_get_key_usage(x));
+	return true;
+}
+
+/* Copies the attribute where the name has it. */
+static bool copy_attribute(const X509_NAME *name, const char *oid, char *ret, size_t room, struct err *e)
 {
 	for (int i = 0; i < X509_NAME_entry_count(name); i++) {
 		const X509_NAME_ENTRY *entry = X509_NAME_get_entry(name, i);
-		char found[64] = "";
-		OBJ_obj2txt(found, sizeof(found), X509_NAME_ENTRY_get_object(entry), 1);
-		if (strcmp(found, oid) != 0)
+		if (!object_is(X509_NAME_ENTRY_get_object(entry), oid))
 			continue;
 		const ASN1_STRING *value = X509_NAME_ENTRY_get_data(entry);
-		int len = ASN1_STRING_length(value);
 		const char *text = (const char *)ASN1_STRING_get0_data(value);
-		if (len > 0 && (size_t)len < room && text_is_printable(text, (size_t)len))
-			snprintf(out, room, "%.*s", len, text);
+		size_t len = (size_t)ASN1_STRING_length(value);
+		if (len >= room || !text_is_printable(text, len))
+			return err_set(e, E_EK_CERT_BAD, "attribute %s of %zu bytes", oid, len);
+		memcpy(ret, text, len);
+		ret[len] = '\0';
+		return true;
 	}
+	return true;
 }
 
-/* TPM manufacturer, model and version stand in the subject alternative name, as a directory name. */
-static void read_maker(X509 *cert, struct ek_cert *ret)
+static bool copy_attributes(const X509_NAME *name, struct ek_cert *ret, struct err *e)
 {
-	GENERAL_NAMES *names = X509_get_ext_d2i(cert, NID_subject_alt_name, NULL, NULL);
+	return copy_attribute(name, "2.23.133.2.1", ret->manufacturer, sizeof(ret->manufacturer), e) &&
+	       copy_attribute(name, "2.23.133.2.2", ret->model, sizeof(ret->model), e) &&
+	       copy_attribute(name, "2.23.133.2.3", ret->version, sizeof(ret->version), e);
+}
+
+/* 3.2.9: a directory name among the subject's alternative names; older certificates have it in the subject. */
+static bool read_maker(X509 *x, struct ek_cert *ret, struct err *e)
+{
+	AUTO(general_names) GENERAL_NAMES *names = X509_get_ext_d2i(x, NID_subject_alt_name, NULL, NULL);
 	for (int i = 0; names && i < sk_GENERAL_NAME_num(names); i++) {
 		const GENERAL_NAME *name = sk_GENERAL_NAME_value(names, i);
-		if (name->type != GEN_DIRNAME)
-			continue;
-		attribute_text(name->d.directoryName, "2.23.133.2.1", ret->manufacturer, sizeof(ret->manufacturer));
-		attribute_text(name->d.directoryName, "2.23.133.2.2", ret->model, sizeof(ret->model));
-		attribute_text(name->d.directoryName, "2.23.133.2.3", ret->version, sizeof(ret->version));
+		if (name->type == GEN_DIRNAME && !copy_attributes(name->d.directoryName, ret, e))
+			return false;
 	}
-	GENERAL_NAMES_free(names);
+	if (!ret->manufacturer[0] && !copy_attributes(X509_get_subject_name(x), ret, e))
+		return false;
+	return ret->manufacturer[0] || ossl_err(e, E_EK_CERT_BAD, "no TPM manufacturer");
 }
 
 bool ek_cert_judge(const void *data, size_t len, const struct key_public *ek, const struct chain *makers, struct ek_cert *ret,
 		   struct err *e)
 {
-	const uint8_t *end = data;
-	struct key_public certified;
-	struct err ignored = {0};
-	AUTO(x509) X509 *cert = d2i_X509(NULL, &end, (long)len);
-	if (!cert)
-		return ossl_err(e, E_EK_CERT_BAD, "endorsement certificate");
-	sha256_of(data, (size_t)(end - (const uint8_t *)data), ret->sha256);
-	if (!is_for_an_ek(cert))
-		return err_set(e, E_EK_CERT_BAD, "extended key usage lacks tcg-kp-EKCertificate");
-	EVP_PKEY *pkey = X509_get0_pubkey(cert);
-	if (!pkey || !ossl_key_public(pkey, &certified, &ignored) || !same_key(&certified, ek)) {
-		ossl_err(&ignored, E_EK_MISMATCH, "reading the certified key");	/* leaves libcrypto's queue empty */
-		return err_set(e, E_EK_MISMATCH, "the certificate is of another key");
-	}
-	read_maker(cert, ret);
-	return !makers || chain_holds(makers, cert, e);
+	AUTO(x509) X509 *x = NULL;
+	size_t used = 0;
+	memset(ret, 0, sizeof(*ret));
+	if (!parse_padded(data, len, &x, &used, e) || !names_key(x, ek, e) || !is_endorsement(x, ek, e))
+		return err_in(e, "endorsement certificate");
+	if (makers && (!chain_holds(makers, x, e) || !read_maker(x, ret, e)))
+		return err_in(e, "endorsement certificate");
+	sha256_of(data, used, ret->sha256);
+	return true;
 }
