@@ -55,6 +55,16 @@ void soft_tpm_scrap(void)
 	run((const char *const[]){"rm", "-rf", plant.dir, NULL});
 }
 
+const char *soft_tpm_dir(void)
+{
+	return plant.dir;
+}
+
+void soft_tpm_use(const char *dir)
+{
+	assert_true(snprintf(plant.dir, sizeof(plant.dir), "%s", dir) < (int)sizeof(plant.dir));
+}
+
 static void vendor_read(const char *name, struct bytes *ret)
 {
 	char path[128];

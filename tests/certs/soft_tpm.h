@@ -9,11 +9,13 @@
 
 #include <tss2/tss2_esys.h>
 
-#define SOFT_TPM_SERIAL 32
-
 /* Makes a TPM vendor in a new directory, and its TPMs GOOD0001, GOOD0002, and ROGUE0001 of a vendor that nobody trusts. */
 void soft_tpm_manufacture(const char *python, const char *manufacture);
 void soft_tpm_scrap(void);	/* and removes the directory */
+
+/* Where it all lies; and the same for a program that another one started. */
+const char *soft_tpm_dir(void);
+void soft_tpm_use(const char *dir);
 
 /* The vendor's certificates as DER; the caller's to bytes_fini. */
 void soft_tpm_vendor(struct bytes *root, struct bytes *issuing);
