@@ -90,7 +90,7 @@ static bool read_key(struct job *j, struct err *e)
 	if (!judged && !may_make)
 		return err_native(e, first.code, first.native, "%s", first.what);
 	if (!judged && !device_is_open(j))
-		return err_set(e, E_BRIDGE_CLOSED, "the endorsement key is missing and factory mode is closed");
+		return err_set(e, E_EK_MISSING, "none lies at its place, and factory mode is closed");
 	if (!judged && (!device->persist_ek(&j->device, &call, &persist, e) ||
 			!verifier_client_judge_ek(j->children.verifier, j->deadline_ms, &j->ek, e)))
 		return false;
