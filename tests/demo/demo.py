@@ -41,14 +41,12 @@ def enroll(factory, line, count):
     return slots
 
 
-def show(slots):
-    stages = [name for name in slots[0]["times"]]
-    say("%-5s %-9s %-54s %-24s %-8s %s" % ("slot", "serial", "registration id", "hub", "verdict", "milliseconds by stage"))
+def show(slots, stages):
+    say("%-5s %-9s %-53s %-24s %-14s %s" % ("slot", "serial", "registration id", "hub", "verdict", "milliseconds by stage"))
     for slot in slots:
-        times = " ".join("%s %d" % (name, slot["times"].get(name, 0)) for name in stages if name in slot["times"])
-        known = " (known)" if slot["recognised"] else ""
-        say("%-5s %-9s %-54s %-24s %-8s %s" % (slot["name"], slot["serial"], slot["registration_id"], slot["hub"],
-                                              slot["verdict"] + known, times))
+        times = " ".join("%s %d" % (name, slot["times"][name]) for name in stages if name in slot["times"])
+        verdict = slot["verdict"] + (" (known)" if slot["recognised"] else "")
+        say("%-5s %-9s %-53s %-24s %-14s %s" % (slot["name"], slot["serial"], slot["registration_id"], slot["hub"], verdict, times))
 
 
 def disagreements(factory, slots):
@@ -66,6 +64,7 @@ def disagreements(factory, slots):
             "the certificate's name": name == slot["registration_id"],
             "the certificate's hash": digest == unit.get("leaf_sha256"),
             "the service's record": slot["registration_id"] in asked,
+            "the hub's registry": factory.hub_device(slot["hub"], slot["device_id"])["deviceId"] == slot["registration_id"],
         }
         wrong += ["%s: %s" % (slot["serial"], what) for what, ok in checks.items() if not ok]
     return wrong
@@ -90,7 +89,7 @@ def main():
         if screen:
             screen.join()
         status = line.stop()
-        show(slots)
+        show(slots, factory.stages())
         wrong = disagreements(factory, slots)
         if status != 0:
             wrong.append("the line ended with %d" % status)

@@ -8,7 +8,6 @@ one enrollment. The same device is used for all: it and the station's state are 
 import argparse
 import os
 import pathlib
-import re
 import shutil
 import signal
 import sys
@@ -20,11 +19,6 @@ from factory import Factory, children, wait_until  # noqa: E402
 
 WHENS = ("before", "after", "recorded")
 VICTIMS = ("line", "st-launcher", "st-signer", "st-driver", "st-verifier")
-
-
-def stages(factory):
-    table = factory.verb("stages")
-    return [m.group(1) for m in re.finditer(r"^\| ([a-z-]+) \|", table, re.M) if m.group(1) != "stage"]
 
 
 class Resume(unittest.TestCase):
@@ -101,7 +95,7 @@ class Resume(unittest.TestCase):
         self.assertEqual(len([t for t in factory.report()["traces"] if t["what"] == "hub device"]), 1, "one enrollment")
 
     def test_every_kill_is_finished_by_one_replug(self):
-        cases = [(s, w, v) for v in VICTIMS if v in WANTED for s in stages(self.factory) for w in WHENS if w in MOMENTS]
+        cases = [(s, w, v) for v in VICTIMS if v in WANTED for s in self.factory.stages() for w in WHENS if w in MOMENTS]
         print("%d kills, generated from the stage table" % len(cases), flush=True)
         for stage, when, victim in cases:
             began = time.monotonic()

@@ -10,13 +10,20 @@
 An engineer's part is done by the station's own verbs: `ca init`, `ca prove`, `group ensure`; the root's key then lies in
 vault/, out of the line's sight.
 """
+import base64
+import hashlib
+import hmac
 import json
 import os
 import pathlib
 import re
 import signal
+import ssl
 import subprocess
 import sys
+import time
+import urllib.parse
+import urllib.request
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent))
 from sim import Bench, BenchError, built, wait_until  # noqa: E402  (re-exported)
@@ -85,7 +92,7 @@ class Line:
             if not value and not self.process.running:
                 raise BenchError("the line ended with %s before %s:\n%s" % (self.process.popen.returncode, what, self.process.output))
             return value
-        return wait_until(look, timeout_s, what + "\n" + self.process.output[-3000:] if False else what, 0.02)
+        return wait_until(look, timeout_s, what, 0.02)
 
     def wait_ready(self, timeout_s=60):
         self.wait(lambda: any(e["event"] == "line" and e["line"]["state"] == "ready" for e in self.events()), timeout_s, "ready")
@@ -235,12 +242,31 @@ class Factory(Bench):
     def results(self):
         return {p.stem: json.loads(p.read_text()) for p in (self.dir / "state/results").glob("*.json")}
 
+    def stages(self):
+        """The names of the pipeline's stages, in order, from the station's own table."""
+        return [m.group(1) for m in re.finditer(r"^\| ([a-z-]+) \| (?!touches)", self.verb("stages"), re.M)]
+
     # --- what others say of it
 
     def requests(self):
         """The emulated service's own record."""
         path = self.dir / "dps/requests.jsonl"
         return [json.loads(line) for line in path.read_text().splitlines()] if path.exists() else []
+
+    def hub_device(self, hub, device_id):
+        """The device as its hub's registry has it, asked with the hub's own key."""
+        hub = next(h for h in self.endpoint["hubs"] if h["hostName"] == hub)
+        parts = dict(p.split("=", 1) for p in hub["connectionString"].split(";"))
+        end = str(int(time.time()) + 600)
+        signature = base64.b64encode(hmac.new(base64.b64decode(parts["SharedAccessKey"]), (parts["HostName"] + "\n" + end).encode(),
+                                              hashlib.sha256).digest())
+        token = "SharedAccessSignature sr=%s&sig=%s&se=%s&skn=%s" % (
+            parts["HostName"], urllib.parse.quote(signature, safe=""), end, parts["SharedAccessKeyName"])
+        question = urllib.request.Request("%s/devices/%s?api-version=2021-04-12" % (hub["url"], device_id),
+                                          headers={"Authorization": token, "Host": parts["HostName"]})
+        context = ssl.create_default_context(cafile=self.endpoint["ca"])
+        opener = urllib.request.build_opener(urllib.request.ProxyHandler({}), urllib.request.HTTPSHandler(context=context))
+        return json.loads(opener.open(question).read())
 
     def leaf_of(self, serial):
         """Common name and SHA-256 of the leaf that a device holds, read by OpenSSL's command from the device's storage."""

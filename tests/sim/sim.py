@@ -153,7 +153,7 @@ class Bench:
         self.keep = place is not None
         self.dir = pathlib.Path(place or tempfile.mkdtemp(prefix="bench.")).resolve()
         self.dir.mkdir(parents=True, exist_ok=True)
-        for left in (self.dir / "bus.env", self.dir / "control"):
+        for left in [self.dir / "bus.env", self.dir / "control", *self.dir.glob("*.log")]:
             left.unlink(missing_ok=True)
         self.tpms = self.dir / "tpm"
         self.vendor = self.dir / "vendor"
