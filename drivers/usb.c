@@ -15,6 +15,8 @@
 
 #define SYSFS "/sys"
 #define PORTS_MAX 7	/* as deep as USB goes */
+#define CONFIGURED_MS 5000	/* a control transfer may take as long */
+#define CONFIGURED_LOOK_MS 10
 #define REQUEST_IN (LIBUSB_ENDPOINT_IN | LIBUSB_REQUEST_TYPE_VENDOR | LIBUSB_RECIPIENT_INTERFACE)
 #define REQUEST_OUT (LIBUSB_ENDPOINT_OUT | LIBUSB_REQUEST_TYPE_VENDOR | LIBUSB_RECIPIENT_INTERFACE)
 
@@ -58,11 +60,13 @@ const struct driver *usb_match(const struct usb_facts *facts, const struct drive
 
 /* ---- the bus ---- */
 
-/* A device that is on the bus, and how it was called when it came. */
+/* A device that is on the bus, and how it was called when it was announced. */
 struct present {
 	struct present *next;
 	libusb_device *device;
-	char port[USB_PATH], node[64];
+	int64_t configured_by_ms;	/* until then the kernel may still be configuring it */
+	bool announced;
+	char port[USB_PATH], node[64];	/* "" unless it was announced */
 };
 
 struct arrival {
@@ -157,37 +161,61 @@ static bool facts_read(libusb_device *device, const struct libusb_device_descrip
 	return true;
 }
 
-static bool present_add(struct usb_bus *bus, libusb_device *device, const struct usb_facts *facts, struct err *e)
+/* The kernel tells of a device before it configures it, and for that moment the device has no interfaces. */
+static bool device_is_configured(libusb_device *device)
 {
-	struct present *p = calloc(1, sizeof(*p));
-	if (!p)
-		return err_set(e, E_NOMEM, "a device on the bus");
-	p->device = libusb_ref_device(device);
-	memcpy(p->port, facts->port, sizeof(p->port));
-	memcpy(p->node, facts->node, sizeof(p->node));
-	p->next = bus->present;
-	bus->present = p;
-	return true;
+	struct libusb_config_descriptor *config;
+	int rc = libusb_get_active_config_descriptor(device, &config);
+	if (rc == 0)
+		libusb_free_config_descriptor(config);
+	return rc != LIBUSB_ERROR_NOT_FOUND;
 }
 
 /* A device without a port path is left alone: it could not be told from another one after a re-plug. */
-static bool arrive(struct usb_bus *bus, libusb_device *device, struct err *e)
+static void announce(struct usb_bus *bus, struct present *p)
 {
 	struct libusb_device_descriptor d;
 	struct usb_facts facts = {0};
 	struct err why = {0};
-	if (libusb_get_device_descriptor(device, &d) != 0 || d.bDeviceClass == LIBUSB_CLASS_HUB)
-		return true;
-	for (struct present *p = bus->present; p; p = p->next)
-		if (p->device == device)
-			return true;
-	if (!facts_read(device, &d, &facts, &why)) {
+	p->announced = true;
+	if (libusb_get_device_descriptor(p->device, &d) != 0 || d.bDeviceClass == LIBUSB_CLASS_HUB)
+		return;
+	if (!facts_read(p->device, &d, &facts, &why)) {
 		log_err(LOG_LEVEL_DEBUG, &why, "a device without a place");
-		return true;
+		return;
 	}
-	if (!present_add(bus, device, &facts, e))
-		return false;
+	memcpy(p->port, facts.port, sizeof(p->port));
+	memcpy(p->node, facts.node, sizeof(p->node));
 	bus->seen(bus->ctx, USB_ARRIVED, &facts);
+}
+
+/* True if none is left that the kernel may still be configuring. One that it never configures is announced as it is. */
+static bool announce_all(struct usb_bus *bus)
+{
+	bool all = true;
+	for (struct present *p = bus->present; p; p = p->next) {
+		if (p->announced)
+			continue;
+		if (device_is_configured(p->device) || clock_left_ms(p->configured_by_ms) <= 0)
+			announce(bus, p);
+		else
+			all = false;
+	}
+	return all;
+}
+
+static bool arrive(struct usb_bus *bus, libusb_device *device, struct err *e)
+{
+	struct present **last = &bus->present;
+	for (; *last; last = &(*last)->next)
+		if ((*last)->device == device)
+			return true;
+	struct present *p = calloc(1, sizeof(*p));
+	if (!p)
+		return err_set(e, E_NOMEM, "a device on the bus");
+	p->device = libusb_ref_device(device);
+	p->configured_by_ms = clock_steady_ms() + CONFIGURED_MS;
+	*last = p;
 	return true;
 }
 
@@ -205,7 +233,8 @@ static void leave(struct usb_bus *bus, libusb_device *device)
 	memcpy(facts.node, p->node, sizeof(facts.node));
 	libusb_unref_device(p->device);
 	free(p);
-	bus->seen(bus->ctx, USB_LEFT, &facts);
+	if (facts.port[0])
+		bus->seen(bus->ctx, USB_LEFT, &facts);
 }
 
 static bool queue_next(struct usb_bus *bus, struct err *e)
@@ -224,9 +253,11 @@ static bool queue_next(struct usb_bus *bus, struct err *e)
 
 bool usb_bus_run(struct usb_bus *bus, int timeout_ms, struct err *e)
 {
-	struct timeval wait = {timeout_ms / 1000, timeout_ms % 1000 * 1000};
 	if (bus->queue)
-		wait = (struct timeval){0, 0};
+		timeout_ms = 0;
+	else if (!announce_all(bus) && timeout_ms > CONFIGURED_LOOK_MS)
+		timeout_ms = CONFIGURED_LOOK_MS;
+	struct timeval wait = {timeout_ms / 1000, timeout_ms % 1000 * 1000};
 	int rc = libusb_handle_events_timeout_completed(bus->context, &wait, NULL);
 	if (rc != 0 && rc != LIBUSB_ERROR_INTERRUPTED)
 		return usb_err(e, rc, E_USB_BUS, "events");
@@ -235,6 +266,7 @@ bool usb_bus_run(struct usb_bus *bus, int timeout_ms, struct err *e)
 	while (bus->queue)
 		if (!queue_next(bus, e))
 			return false;
+	announce_all(bus);
 	return true;
 }
 

@@ -30,7 +30,8 @@ const struct driver *usb_match(const struct usb_facts *facts, const struct drive
 
 enum usb_event { USB_ARRIVED, USB_LEFT };
 
-/* Called from usb_bus_run's thread. For USB_LEFT only port and node are set. */
+/* Called from usb_bus_run's thread. A device arrives when the kernel has configured it, a moment after it came; one that the
+ * kernel leaves without a configuration for 5 s arrives without interfaces. For USB_LEFT only port and node are set. */
 typedef void usb_seen(void *ctx, enum usb_event event, const struct usb_facts *facts);
 
 struct usb_bus;
