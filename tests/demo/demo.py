@@ -29,16 +29,17 @@ def say(text):
     print(text, flush=True)
 
 
-def enroll(factory, line, count):
-    """Plugs all in, waits for all verdicts, pulls all; gives the slots at their verdicts."""
-    serials = ["SIM%04d" % n for n in range(1, count + 1)]
-    for n, serial in enumerate(serials, 1):
-        factory.plug(serial, n)
-    slots = [line.wait_verdict("%02d" % n, 180) for n in range(1, count + 1)]
-    for n, serial in enumerate(serials, 1):
-        factory.unplug(serial)
+def plug(factory, line, count):
+    """Plugs all in and waits for all verdicts; gives the slots as they are then."""
+    for n in range(1, count + 1):
+        factory.plug("SIM%04d" % n, n)
+    return [line.wait_verdict("%02d" % n, 180) for n in range(1, count + 1)]
+
+
+def pull(factory, line, count):
+    for n in range(1, count + 1):
+        factory.unplug("SIM%04d" % n)
         line.wait_empty("%02d" % n)
-    return slots
 
 
 def show(slots, stages):
@@ -85,9 +86,10 @@ def main():
         screen = threading.Thread(target=console, args=(factory,)) if args.console else None
         if screen:
             screen.start()
-        slots = enroll(factory, line, args.devices)
+        slots = plug(factory, line, args.devices)
         if screen:
-            screen.join()
+            screen.join()   # the units stay until the reader leaves the screen
+        pull(factory, line, args.devices)
         status = line.stop()
         show(slots, factory.stages())
         wrong = disagreements(factory, slots)

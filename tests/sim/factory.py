@@ -121,6 +121,11 @@ class Line:
         self.process.kill()
 
 
+def plain_host(url):
+    """A machine without /etc/hosts knows no localhost."""
+    return url.replace("//localhost:", "//127.0.0.1:")
+
+
 def children(pid):
     """The station's own processes beneath a pid, as name → pids."""
     found = {}
@@ -146,11 +151,11 @@ def children(pid):
 class Factory(Bench):
     """`profile`: further lines of the profile. `slots`: how many; slot NN is port N of the simulated bus."""
 
-    def __init__(self, devices=2, slots=None, profile="", place=None, dps=(), prepare=True, usb=True):
+    def __init__(self, devices=2, slots=None, profile="", place=None, dps=(), prepare=True, usb=True, station=None):
         super().__init__(devices=devices, place=place, usb=usb)
         self.slots = slots or devices
         self.profile = profile
-        self.station = built(STATION)
+        self.station = str(station or built(STATION))
         try:
             self.start_dps(*(dps or ("--polls", "0")))
             if prepare:
@@ -197,8 +202,8 @@ class Factory(Bench):
         raise BenchError("no policy for %s" % which)
 
     def write_config(self, role, policy, arm_role, name=None, profile=None):
-        text = CONFIG.format(place=self.dir, role=role, url=self.endpoint["url"], scope=self.endpoint["idScope"],
-                             ca=self.endpoint["ca"], policy=self.policy_name(policy), arm_url=self.endpoint["arm"]["url"],
+        text = CONFIG.format(place=self.dir, role=role, url=plain_host(self.endpoint["url"]), scope=self.endpoint["idScope"],
+                             ca=self.endpoint["ca"], policy=self.policy_name(policy), arm_url=plain_host(self.endpoint["arm"]["url"]),
                              arm_id=self.endpoint["arm"]["id"], arm_role=arm_role,
                              profile=self.profile if profile is None else profile)
         for n in range(1, self.slots + 1):
@@ -262,7 +267,7 @@ class Factory(Bench):
                                               hashlib.sha256).digest())
         token = "SharedAccessSignature sr=%s&sig=%s&se=%s&skn=%s" % (
             parts["HostName"], urllib.parse.quote(signature, safe=""), end, parts["SharedAccessKeyName"])
-        question = urllib.request.Request("%s/devices/%s?api-version=2021-04-12" % (hub["url"], device_id),
+        question = urllib.request.Request("%s/devices/%s?api-version=2021-04-12" % (plain_host(hub["url"]), device_id),
                                           headers={"Authorization": token, "Host": parts["HostName"]})
         context = ssl.create_default_context(cafile=self.endpoint["ca"])
         opener = urllib.request.build_opener(urllib.request.ProxyHandler({}), urllib.request.HTTPSHandler(context=context))
