@@ -1,165 +1,228 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
-"""The shipped station on a real kernel's USB stack: Debian's kernel in QEMU, devices behind usb-redir, udev, the emulated service.
+"""The shipped station on a real kernel's USB stack: Debian's kernel in QEMU, devices behind usb-redir, udev, the service.
 
 usbcore, xhci, usbfs, netlink and udev are real; the devices' firmware and the controller's silicon are not (docs/testing.md).
-    hil.py [--build DIR] [--short]
+    hil.py [--build DIR] [--short] [--pcap]
 """
 import argparse
 import json
 import os
 import pathlib
+import re
 import sys
 import unittest
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "sim"))
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent))
 
-INIT = """#!/bin/busybox sh
-/bin/busybox --install -s /bin
-mount -t proc proc /proc; mount -t sysfs sys /sys; mount -t devtmpfs dev /dev
-ip link set lo up
-for m in usb_common usb-common usbcore xhci_hcd xhci-hcd xhci_pci xhci-pci; do [ -e /lib/modules/$m.ko ] && insmod /lib/modules/$m.ko; done
-/bin/systemd-udevd --daemon; udevadm trigger; udevadm settle
-/bin/dps-emulator --listen 127.0.0.1:{port} --state {place}/dps --polls 0 >/dev/ttyS0 2>&1 &
-until [ -e {place}/dps/endpoint.json ]; do sleep 0.1; done
-/bin/station devices
-/bin/station run --config {place}/line.conf --json
-/bin/station audit verify --config {place}/line.conf
-/bin/station report --config {place}/line.conf --json
-echo GUEST-DONE
-poweroff -f
-"""
+CONTROLLER = "pci-0000:00:10.0-usb-0:"
+SLOW_MS = 300
+DROP_PRIVILEGES = 0x4004551e    # USBDEVFS_DROP_PRIVILEGES of <linux/usbdevice_fs.h>
+
+# The kernel's own record of what the station's children ask for, and of what it answers.
+TRACE = """cd /sys/kernel/tracing/events/syscalls && \
+echo 'comm == "st-driver"' >sys_exit_ioctl/filter && echo 'cmd == 0x%x' >sys_enter_ioctl/filter && \
+for name in sys_enter_ioctl sys_exit_ioctl sys_exit_landlock_restrict_self; do echo 1 >$name/enable; done""" % DROP_PRIVILEGES
+# "process call answer"; of the answers to ioctl only the one that follows the question, in the same process.
+TRACED = """awk '/cmd: %x/ { asked[$1] = 1; next } /sys_ioctl ->/ && !asked[$1] { next } \
+/->/ { print $1, $(NF - 2), $NF; asked[$1] = 0 }' /sys/kernel/tracing/trace""" % DROP_PRIVILEGES
 
 
 class Guest:
-    """A factory whose line runs in a virtual machine. The engineer's part is done outside, before it boots."""
+    """A factory whose line runs in a virtual machine, one slot per device. The engineer's part is done before it boots."""
 
-    def __init__(self, build, devices):
+    def __init__(self, slots):
         from factory import Factory
-        from guest import Machine, Root, kernel
-        self.devices = devices
-        self.factory = Factory(devices=devices, usb=False)
-        place = self.factory.dir
-        port = self.factory.endpoint["url"].rsplit(":", 1)[1]
-        self.factory.dps.stop()
-        (place / "dps/endpoint.json").unlink(missing_ok=True)
-        vmlinux, modules = kernel(pathlib.Path(build) / "hil")
-        root = Root(place / "root")
-        root.add_system(modules)
-        root.add_program(self.factory.station, "/bin/station")
-        root.add_program(self.factory.built("tests/sim/dps/dps-emulator"), "/bin/dps-emulator")
-        (root.place / "bin/systemd-udevd").symlink_to("udevadm")
-        for name in ("ca", "dps", "secrets", "vendor"):
-            root.add_tree(place / name, place / name)
-        root.write(place / "line.conf", self.factory.config.read_text().replace("0000:00:14.0-usb-0:1.", "0000:00:10.0-usb-0:"))
-        root.write("/init", INIT.format(port=port, place=place), 0o755)
-        root.pack(place / "initrd.img")
-        (place / "sockets").mkdir()
-        self.start_devices()
-        self.machine = Machine(vmlinux, place / "initrd.img", place / "sockets", devices, place / "console.log")
-
-    def start_devices(self):
-        self.server = self.factory._start([self.factory.built("tests/sim/device/sim-devices-redir"), "--tpms", self.factory.tpms,
-                                           "--sockets", self.factory.dir / "sockets", "--control", self.factory.control], "redir",
-                                          dict(os.environ))
-        self.server.wait_for_output("ready", 20)
+        self.slots = slots
+        self.ports = slots + 1      # the last one is no slot
+        self.factory = Factory(devices=self.ports, slots=slots, usb=False)
+        self.place = self.factory.dir
+        self.popen = self.shell = None
 
     def close(self):
-        self.machine.kill()
+        if self.shell:
+            self.shell.close()
         self.factory.close()
 
-    def events(self):
-        found = []
-        for line in self.machine.output.splitlines():
-            if line.startswith('{"') and line.endswith("}"):
-                try:
-                    found.append(json.loads(line))
-                except ValueError:
-                    pass
-        return found
+    def boot(self, build, pcap):
+        from guest import Root, Shell, kernel, machine_words
+        from factory import wait_until
+        port = self.factory.endpoint["url"].rsplit(":", 1)[1]
+        self.factory.dps.stop()
+        (self.place / "dps/endpoint.json").unlink()
+        vmlinux, modules = kernel(build / "hil/kernel")
+        self.fill(Root(self.place / "root", modules))
+        self.start_devices()
+        captures = build / "hil/pcap" if pcap else None
+        if captures:
+            captures.mkdir(parents=True, exist_ok=True)
+        qemu = self.factory._start(machine_words(vmlinux, self.place / "initrd.img", self.place, self.ports, captures), "qemu",
+                                   dict(os.environ))
+        self.popen = qemu.popen
+        self.wait(lambda: "GUEST-UP" in self.console, 180, "guest up")
+        self.shell = Shell(self.place / "shell.sock")
+        self.run(TRACE)
+        self.run("dps-emulator --listen 127.0.0.1:%s --state %s/dps --polls 0 >/dev/ttyS0 2>&1 &" % (port, self.place))
+        wait_until(lambda: self.shell.run("test -e %s/dps/endpoint.json" % self.place)[0] == 0, 60, "dps-emulator", 0.2)
 
-    def slots(self, name):
-        return [e["slot"] for e in self.events() if e.get("event") == "slot" and e["slot"]["name"] == name]
+    def fill(self, root):
+        """The station and the service, with what the engineer has left for them."""
+        root.add_program(self.factory.station, "/bin/station")
+        root.add_program(self.factory.built("tests/sim/dps/dps-emulator"), "/bin/dps-emulator")
+        for name in ("ca", "dps", "secrets", "vendor"):
+            root.add_tree(self.place / name, self.place / name)
+        config = self.factory.config.read_text()
+        for n in range(1, self.slots + 1):
+            config = config.replace("port = %s\n" % self.factory.slot_port(n), "port = %s%d\n" % (CONTROLLER, n))
+        root.write(self.factory.config, config)
+        root.pack(self.place / "initrd.img")
+
+    def start_devices(self):
+        server = self.factory._start([self.factory.built("tests/sim/device/sim-devices-redir"), "--tpms", self.factory.tpms,
+                                      "--sockets", self.place / "sockets", "--control", self.factory.control], "redir",
+                                     dict(os.environ))
+        server.wait_for_output("ready", 20)
+
+    def start_line(self):
+        from factory import Line
+        self.run("station run --config %s --json >/dev/ttyS2 2>&1 & pid=$!" % self.factory.config)
+        line = Line(self)
+        line.wait_ready(180)
+        return line
+
+    def run(self, command, timeout_s=120):
+        """A command in the guest, to its end; gives what it said."""
+        status, said = self.shell.run(command, timeout_s)
+        if status != 0:
+            raise AssertionError("%s: exit status %d\n%s" % (command, status, said))
+        return said
 
     def wait(self, look, timeout_s, what):
         from factory import BenchError, wait_until
 
         def alive():
             value = look()
-            if not value and self.machine.process.poll() is not None:
-                raise BenchError("the machine ended before %s:\n%s" % (what, self.machine.output[-4000:]))
+            if not value and not self.running:
+                raise BenchError("the machine ended before %s:\n%s" % (what, self.console[-4000:]))
             return value
-        try:
-            return wait_until(alive, timeout_s, what, 0.1)
-        except BenchError as e:
-            raise BenchError("%s\n%s" % (e, self.machine.output[-4000:])) from None
+        return wait_until(alive, timeout_s, what, 0.1)
 
-    def wait_ready(self):
-        self.wait(lambda: any(e.get("event") == "line" and e["line"]["state"] == "ready" for e in self.events()), 120, "line ready")
+    @property
+    def console(self):
+        path = self.place / "console.log"
+        return path.read_text(errors="replace") if path.exists() else ""
 
-    def wait_verdict(self, name, nth=1, timeout_s=120):
-        def look():
-            done, before = [], None
-            for slot in self.slots(name):
-                if slot["verdict"] and not before:
-                    done.append(slot)
-                before = slot["verdict"]
-            return done[nth - 1] if len(done) >= nth else None
-        return self.wait(look, timeout_s, "verdict %d in slot %s" % (nth, name))
+    # --- what Line wants of a process: the one in the guest lives as long as the machine
+
+    @property
+    def running(self):
+        return self.popen.poll() is None
+
+    @property
+    def output(self):
+        return (self.place / "events.log").read_text(errors="replace")
 
 
 class RealKernel(unittest.TestCase):
+    """One boot and one line for the whole story; the tests are its chapters, in order of their names."""
+
     @classmethod
     def setUpClass(cls):
-        cls.guest = Guest(ARGS.build, 2 if ARGS.short else 8)
-        cls.guest.wait_ready()
+        cls.guest = Guest(2 if ARGS.short else 8)
+        cls.addClassCleanup(cls.guest.close)
+        cls.factory = cls.guest.factory
+        cls.guest.boot(ARGS.build, ARGS.pcap)
+        cls.line = cls.guest.start_line()
 
-    @classmethod
-    def tearDownClass(cls):
-        cls.guest.close()
+    def wait_empty(self, name):
+        self.line.wait_empty(name, 60)
 
-    def test_1_devices_on_a_real_bus_pass(self):
-        guest = self.guest
-        for n in range(1, guest.devices + 1):
-            guest.factory.plug("SIM%04d" % n, n)
-        for n in range(1, guest.devices + 1):
-            slot = guest.wait_verdict("%02d" % n)
+    def verdict(self, name, nth=1):
+        return self.line.wait_verdict(name, 180, nth)
+
+    def test_1_devices_on_a_real_bus_pass_all_at_once(self):
+        for n in range(1, self.guest.ports + 1):
+            self.factory.plug("SIM%04d" % n, n)
+        for n in range(1, self.guest.slots + 1):
+            slot = self.verdict("%02d" % n)
             self.assertEqual(slot["verdict"], "PASS", slot)
-            name, _ = guest.factory.leaf_of("SIM%04d" % n)
+            name, _ = self.factory.leaf_of("SIM%04d" % n)
             self.assertEqual(name, slot["registration_id"])
+            self.assertEqual(slot["port"], "%s%d" % (CONTROLLER, n))
 
-    def test_2_a_unit_that_was_done_is_recognised_after_a_replug(self):
-        guest = self.guest
-        guest.factory.unplug("SIM0001")
-        guest.wait(lambda: guest.slots("01")[-1]["state"] == "empty", 30, "slot 01 empty")
-        guest.factory.plug("SIM0001", 1)
-        slot = guest.wait_verdict("01", nth=2)
-        self.assertEqual((slot["verdict"], slot["recognised"]), ("PASS", True))
+    def test_2_device_in_a_port_that_is_no_slot_is_shown_and_left_alone(self):
+        serial = "SIM%04d" % self.guest.ports
+        self.line.wait(lambda: [e for e in self.line.events() if e["event"] == "device" and e["device"]["serial"] == serial],
+                       60, "stray")
+        self.assertEqual(self.factory.stats(serial)["frames"], 0)
+        self.assertEqual([s for s in self.line.slots() if s["serial"] == serial], [])
+        said = self.guest.run("station devices")
+        self.assertRegex(said, r"port = %s%d .*%s" % (re.escape(CONTROLLER), self.guest.ports, serial))
 
-    def test_3_a_unit_pulled_in_mid_work_is_held_and_finished_by_a_replug(self):
-        guest = self.guest
-        if ARGS.short:
-            self.skipTest("only in the long run")
-        guest.factory.unplug("SIM0002")
-        guest.wait(lambda: guest.slots("02")[-1]["state"] == "empty", 30, "slot 02 empty")
-        guest.factory.add_devices(1, "NEW")
-        guest.factory.knob("NEW0001", "delay_ms", 300)
-        guest.factory.plug("NEW0001", 2)
-        guest.wait(lambda: guest.slots("02")[-1]["stage"] == "read-key", 30, "read-key")
-        guest.factory.unplug("NEW0001")
-        slot = guest.wait_verdict("02", nth=2)
-        self.assertEqual((slot["verdict"], slot["code"]), ("HOLD", "E-USB-002"))
-        guest.factory.knob("NEW0001", "delay_ms", 0)
-        guest.factory.plug("NEW0001", 2)
-        self.assertEqual(guest.wait_verdict("02", nth=3)["verdict"], "PASS")
+    def test_3_unit_that_was_done_is_recognised_after_a_replug(self):
+        self.factory.unplug("SIM0001")
+        self.wait_empty("01")
+        self.factory.plug("SIM0001", 1)
+        slot = self.verdict("01", nth=2)
+        self.assertEqual((slot["verdict"], slot["recognised"]), ("PASS", True), slot)
+
+    def test_4_children_are_locked_in_while_they_work(self):
+        self.factory.add_devices(1, "NEW")
+        self.factory.knob("NEW0001", "delay_ms", SLOW_MS)
+        self.factory.unplug("SIM0002")
+        self.wait_empty("02")
+        self.factory.plug("NEW0001", 2)
+        self.line.wait(lambda: self.line.slots("02")[-1]["stage"] == "read-key", 60, "read-key")
+        found = processes(self.guest.run("grep -HE '^(Name|Seccomp|NoNewPrivs|Threads):' /proc/[0-9]*/status"))
+        for name in ("st-driver", "st-verifier", "st-signer"):
+            locks = [(p["Seccomp"], p["NoNewPrivs"], p["Threads"]) for p in found if p["Name"] == name]
+            self.assertEqual(locks, [("2", "1", "1")], name)
+
+    def test_5_unit_pulled_in_mid_work_is_held_and_finished_by_a_replug(self):
+        self.assertEqual(self.line.slots("02")[-1]["state"], "working")
+        self.factory.unplug("NEW0001")
+        slot = self.verdict("02", nth=2)
+        self.assertEqual((slot["serial"], slot["verdict"], slot["code"]), ("NEW0001", "HOLD", "E-USB-002"), slot)
+        self.factory.knob("NEW0001", "delay_ms", 0)
+        self.factory.plug("NEW0001", 2)
+        slot = self.verdict("02", nth=3)
+        self.assertEqual((slot["serial"], slot["verdict"]), ("NEW0001", "PASS"), slot)
+
+    def test_6_this_kernel_took_all_rights_that_the_children_gave_up(self):
+        self.assertIn("landlock", self.guest.run("cat /sys/kernel/security/lsm").split(","))
+        answers = {}
+        for line in self.guest.run(TRACED).splitlines():
+            process, call, answer = line.split()
+            answers.setdefault((process.rsplit("-", 1)[0], call), []).append(answer)
+        jobs = self.guest.slots + 3     # the first ones, a known unit, and one unit twice
+        for process, call, times in (("st-driver", "sys_ioctl", jobs), ("st-driver", "sys_landlock_restrict_self", jobs),
+                                     ("st-verifier", "sys_landlock_restrict_self", jobs),
+                                     ("st-signer", "sys_landlock_restrict_self", 1)):
+            self.assertEqual(answers.get((process, call)), ["0x0"] * times, (process, call))
+
+    def test_7_ledger_is_whole_when_the_line_has_ended(self):
+        report = json.loads(self.guest.run("station report --config %s --json" % self.factory.config))
+        self.assertEqual(len(report["units"]), self.guest.slots + 1)
+        self.guest.run("kill -TERM $pid; wait $pid", 60)
+        self.guest.run("station audit verify --config %s" % self.factory.config)
+
+
+def processes(said):
+    """/proc/PID/status of several processes, as grep -H shows it: a dict for each."""
+    found = {}
+    for line in said.splitlines():
+        path, key, value = line.split(":", 2)
+        found.setdefault(path, {})[key] = value.strip()
+    return found.values()
 
 
 if __name__ == "__main__":
     parser = argparse.ArgumentParser()
     parser.add_argument("--build", default="build")
-    parser.add_argument("--short", action="store_true", help="one boot with two devices")
+    parser.add_argument("--short", action="store_true", help="two slots instead of eight")
+    parser.add_argument("--pcap", action="store_true", help="leave usbmon captures in BUILD/hil/pcap")
     ARGS, rest = parser.parse_known_args()
-    ARGS.build = os.path.abspath(ARGS.build)
-    os.environ["STATION_BUILD"] = ARGS.build
+    ARGS.build = pathlib.Path(ARGS.build).resolve()
+    os.environ["STATION_BUILD"] = str(ARGS.build)
     unittest.main(argv=sys.argv[:1] + rest, verbosity=2)
