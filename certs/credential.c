@@ -66,7 +66,8 @@ static bool seed_rsa(const struct key_public *ek, uint8_t seed[static SEED], str
 }
 
 /* KDFe (Part 1, 11.4.10.3) for one block of SHA-256: the label's NUL is part of it. */
-static void kdfe(const uint8_t z[static 32], const uint8_t u[static 32], const uint8_t v[static 32], uint8_t ret[static SHA256_SIZE])
+static void kdfe(const uint8_t z[static 32], const uint8_t u[static 32], const uint8_t v[static 32],
+		 uint8_t ret[static SHA256_SIZE])
 {
 	static const uint8_t counter[4] = {0, 0, 0, 1};
 	const struct span parts[] = {{counter, 4}, {z, 32}, {"IDENTITY", 9}, {u, 32}, {v, 32}};

@@ -106,7 +106,8 @@ static bool has_ek_usage(X509 *x)
 	return false;
 }
 
-/* RSA keys encipher, ECC keys agree. Where the extension is missing libcrypto says that all is allowed. */
+/* RSA keys encipher, ECC keys agree. libcrypto says that all is allowed where the extension is missing, and nothing where
+ * extensions are malformed or stand there twice. */
 static bool usage_fits(X509 *x, const struct key_public *ek)
 {
 	return X509_get_key_usage(x) & (ek->kind == KEY_RSA ? KU_KEY_ENCIPHERMENT : KU_KEY_AGREEMENT);
@@ -114,15 +115,12 @@ static bool usage_fits(X509 *x, const struct key_public *ek)
 
 static bool is_endorsement(X509 *x, const struct key_public *ek, struct err *e)
 {
-	uint32_t flags = X509_get_extension_flags(x);
-	if (flags & EXFLAG_INVALID)
-		return ossl_err(e, E_EK_CERT_BAD, "malformed or repeated extensions");
-	if (flags & EXFLAG_CA)	/* X509_check_ca would pass over one that may not sign certificates */
+	if (X509_get_extension_flags(x) & EXFLAG_CA)	/* X509_check_ca would pass over one that may not sign certificates */
 		return err_set(e, E_EK_CERT_BAD, "the certificate is a CA's");
 	if (!has_ek_usage(x))
 		return ossl_err(e, E_EK_CERT_BAD, "no extended key usage " OID_EK_CERTIFICATE);
 	if (!usage_fits(x, ek))
-		return err_set(e, E_EK_CERT_BAD, "key usage %08x", X509_get_key_usage(x));
+		return ossl_err(e, E_EK_CERT_BAD, "key usage %08x", X509_get_key_usage(x));
 	return true;
 }
 

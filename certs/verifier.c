@@ -74,14 +74,6 @@ static struct span piece(const struct verifier *v, enum evidence_kind kind)
 	return (struct span){v->evidence[kind].data, v->evidence[kind].len};
 }
 
-/* Only what comes after the question can be the answer to it. */
-static void forget_answers(struct verifier *v)
-{
-	static const enum evidence_kind answers[] = {EVIDENCE_SECRET, EVIDENCE_ATTEST, EVIDENCE_ATTEST_SIG, EVIDENCE_SIGNATURE};
-	for (size_t i = 0; i < COUNT_OF(answers); i++)
-		bytes_clear(&v->evidence[answers[i]]);
-}
-
 static void forget_question(struct verifier *v)
 {
 	wipe(&v->asked, sizeof(v->asked));
@@ -169,7 +161,6 @@ bool verifier_challenge(struct verifier *v, enum challenge_about about, struct c
 {
 	struct outstanding q = {.waits = true, .about = about};
 	forget_question(v);
-	forget_answers(v);
 	memset(ret, 0, sizeof(*ret));
 	bool asked = ask(v, &q, ret, e);
 	if (asked)
@@ -241,7 +232,6 @@ bool verifier_judge_attestation(struct verifier *v, struct attest_verdict *ret, 
 	else
 		err_set(e, E_CHALLENGE, "no credential challenge is outstanding");
 	wipe(&q, sizeof(q));
-	forget_answers(v);
 	if (v->leaf_judged)
 		v->leaf = ret->leaf;
 	else
@@ -285,7 +275,6 @@ bool verifier_judge_install(struct verifier *v, const uint8_t bundle_sha256[stat
 	else
 		held = bundle_is(v, bundle_sha256, e) && (closed || key_answers(v, &q, e));
 	wipe(&q, sizeof(q));
-	forget_answers(v);
 	bytes_clear(&v->evidence[EVIDENCE_BUNDLE]);
 	return held;
 }

@@ -30,7 +30,7 @@ struct ek_verdict {
 	uint8_t spki_sha256[SHA256_SIZE];	/* of the key as key: the clone guard compares this */
 	uint8_t cert_sha256[SHA256_SIZE];	/* of the EK certificate's DER; zeros without one */
 	char template_name[16];	/* "L-1" (RSA-2048) or "L-2" (P-256) */
-	char manufacturer[16];	/* TCG vendor id of the certificate's SAN, such as "id:00001014"; "" without certificate */
+	char manufacturer[16];	/* TCG vendor id of the certificate's SAN, such as "id:00001014"; "" where no chain was asked for */
 	char model[64], version[32];
 	struct key_public key;
 };
@@ -45,7 +45,7 @@ struct attest_verdict {
 
 struct verifier;
 
-/* E_NOMEM. The policy must outlive it. */
+/* E_CONFIG for a root or intermediate that is no certificate, E_NOMEM. The policy must outlive it. */
 WARN_UNUSED bool verifier_new(const struct verifier_policy *policy, struct verifier **ret, struct err *e);
 void verifier_free(struct verifier *v);
 
@@ -56,26 +56,30 @@ bool verifier_take(void *ctx, enum evidence_kind kind, const void *data, size_t 
 WARN_UNUSED bool verifier_judge_ek(struct verifier *v, struct ek_verdict *ret, struct err *e);
 
 /* Makes a fresh challenge; the earlier one of any kind is void. CHALLENGE_AK needs EK and AK evidence, CHALLENGE_LEAF EK and
- * leaf evidence, after verifier_judge_ek; CHALLENGE_KEY needs a judged leaf key. E_CERTIFY when the AK or leaf is not of its template
- * (AK: restricted, sign, fixedTPM, fixedParent, sensitiveDataOrigin; leaf: docs/tpm-bridge.md section 4). */
+ * leaf evidence, after verifier_judge_ek; CHALLENGE_KEY needs a judged leaf key: E_VERIFIER out of this order. E_CERTIFY when the
+ * AK or leaf is not of its template (AK: restricted, sign, fixedTPM, fixedParent, sensitiveDataOrigin, userWithAuth; leaf:
+ * docs/tpm-bridge.md section 4), E_KEY_WEAK when its point is not on the curve. */
 WARN_UNUSED bool verifier_challenge(struct verifier *v, enum challenge_about about, struct challenge *ret, struct err *e);
 
 /* Judges SECRET and, for CHALLENGE_AK, ATTEST with ATTEST_SIG against the outstanding challenge, which is used up whatever the
  * outcome. E_CHALLENGE, E_CERTIFY, E_KEY_WEAK. */
 WARN_UNUSED bool verifier_judge_attestation(struct verifier *v, struct attest_verdict *ret, struct err *e);
 
-/* Judges BUNDLE (its SHA-256 must be the expected one: E_READ_BACK) and SIGNATURE against the outstanding CHALLENGE_KEY (E_KEY_SILENT).
- * A unit whose factory mode is closed cannot sign any more: with `closed`, the signature is not asked for. */
+/* Judges BUNDLE (its SHA-256 must be the expected one: E_READ_BACK) and SIGNATURE against the outstanding CHALLENGE_KEY
+ * (E_KEY_SILENT), after verifier_judge_attestation (E_VERIFIER). The bundle must be sent anew each time. A unit whose factory
+ * mode is closed cannot sign any more: with `closed`, the signature is not asked for. */
 WARN_UNUSED bool verifier_judge_install(struct verifier *v, const uint8_t bundle_sha256[static SHA256_SIZE], bool closed,
 					struct err *e);
 
 /* ---- the child ---- */
 
-/* Never returns: serves one job. `line` is the socket to the line, `driver` the socket to the driver child (struct evidence messages in,
- * struct challenge out). Locks itself in first. Ends when the line's end closes. */
+/* Never returns: serves one job. `line` is the socket to the line, `driver` the socket to the driver child (evidence in, struct
+ * challenge out). Locks itself in first; if it cannot start, every question gets the cause as its answer. Ends when the line's end
+ * closes. A driver child that sends anything but evidence, or more than 256 pieces of it, spoils the job: E_VERIFIER from then on. */
 _Noreturn void verifier_child(int line, int driver, const struct verifier_policy *policy);
 
-/* The same questions, asked of the child over `fd`. verifier_client_challenge sends the challenge to the driver child, not to the line. */
+/* The same questions, asked of the child over `fd`, which is closed after E_CHILD_SILENT: the late answer would be taken for that
+ * of another question. verifier_client_challenge has the challenge sent to the driver child, not to the line. */
 WARN_UNUSED bool verifier_client_judge_ek(int fd, int64_t deadline_ms, struct ek_verdict *ret, struct err *e);
 WARN_UNUSED bool verifier_client_challenge(int fd, int64_t deadline_ms, enum challenge_about about, struct err *e);
 WARN_UNUSED bool verifier_client_judge_attestation(int fd, int64_t deadline_ms, struct attest_verdict *ret, struct err *e);

@@ -85,8 +85,7 @@ static bool answer(struct bench *b, uint32_t question, const struct ask *ask, vo
 	}
 }
 
-/* One question of the line; false when the conversation has ended. The driver child sends evidence before it answers the line,
- * so when a question is here, the evidence that it is about lies in the other socket already: taking what is there is enough. */
+/* One question of the line; false when the conversation has ended. */
 static bool serve(struct bench *b)
 {
 	static struct wire_msg m;
@@ -101,7 +100,6 @@ static bool serve(struct bench *b)
 	if (!wire_recv(b->line, &m, WIRE_FOREVER, &e) || m.len != sizeof(ask))
 		return false;
 	memcpy(&ask, m.data, sizeof(ask));
-	take_evidence(b);
 	e = b->spoiled;
 	bool held = e.code == E_NONE && answer(b, m.type, &ask, &verdict, &len, &e);
 	int64_t deadline_ms = clock_steady_ms() + ANSWER_MS;
@@ -109,31 +107,37 @@ static bool serve(struct bench *b)
 		    : wire_send_err(b->line, &e, deadline_ms, &lost);
 }
 
-static bool wait_for_work(const struct bench *b, bool *line, bool *driver)
+/* Waits for either socket, and says whether the line asks. */
+static bool wait_for_work(const struct bench *b, bool *asked)
 {
 	struct pollfd p[2] = {{b->line, POLLIN, 0}, {b->driver, POLLIN, 0}};	/* poll passes over -1 */
 	while (poll(p, COUNT_OF(p), -1) < 0)
 		if (errno != EINTR)
 			return false;
-	*line = p[0].revents != 0;
-	*driver = p[1].revents != 0;
+	*asked = p[0].revents != 0;
 	return true;
+}
+
+/* The driver child sends evidence before it answers the line. So once a question is seen here, the evidence that it is about lies
+ * in the other socket already, and taking what is there, without waiting, is enough. */
+static bool work(struct bench *b)
+{
+	bool asked;
+	if (!wait_for_work(b, &asked))
+		return false;
+	take_evidence(b);
+	return !asked || serve(b);
 }
 
 _Noreturn void verifier_child(int line, int driver, const struct verifier_policy *policy)
 {
 	struct bench b = {.line = line, .driver = driver};
-	bool asked, sent, going = true;
 	certs_warm();
 	lockdown_warm();
 	if (!verifier_new(policy, &b.judge, &b.spoiled) || !lockdown(&b.spoiled))
 		b.driver = -1;	/* reads nothing of the device, and tells the cause when it is asked */
-	while (going && wait_for_work(&b, &asked, &sent)) {
-		if (sent)
-			take_evidence(&b);
-		if (asked)
-			going = serve(&b);
-	}
+	while (work(&b))
+		continue;
 	verifier_free(b.judge);
 	_exit(0);
 }

@@ -24,7 +24,8 @@ static X509 *blank(EVP_PKEY *key, int from_days, int until_days)
 	assert_int_equal(RAND_bytes(serial, sizeof(serial)), 1);
 	serial[0] = (serial[0] & 0x7f) | 1;
 	BIGNUM *n = BN_bin2bn(serial, sizeof(serial), NULL);
-	assert_true(X509_set_version(x, X509_VERSION_3) && X509_set_pubkey(x, key) && BN_to_ASN1_INTEGER(n, X509_get_serialNumber(x)));
+	assert_true(X509_set_version(x, X509_VERSION_3) && X509_set_pubkey(x, key) &&
+		    BN_to_ASN1_INTEGER(n, X509_get_serialNumber(x)));
 	BN_free(n);
 	X509_gmtime_adj(X509_getm_notBefore(x), from_days * DAY);
 	X509_gmtime_adj(X509_getm_notAfter(x), until_days * DAY);
@@ -127,6 +128,8 @@ void maker_certify(const struct maker *m, EVP_PKEY *ek, const struct order *o, s
 		add_alternative_name(x, o);
 	extend(x, NID_basic_constraints, o->is_ca ? "critical,CA:TRUE" : "critical,CA:FALSE");
 	extend(x, NID_key_usage, o->key_usage ? o->key_usage : usage);
+	if (o->usage_twice)
+		extend(x, NID_key_usage, usage);
 	if (!o->no_ek_usage)
 		extend(x, NID_ext_key_usage, "2.23.133.8.1");
 	if (o->unknown_critical)

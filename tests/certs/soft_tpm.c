@@ -44,10 +44,11 @@ static void run(const char *const argv[])
 
 void soft_tpm_manufacture(const char *python, const char *manufacture)
 {
-	strcpy(plant.dir, "/tmp/soft_tpm.XXXXXX");
+	snprintf(plant.dir, sizeof(plant.dir), "/tmp/soft_tpm.XXXXXX");
 	assert_non_null(mkdtemp(plant.dir));
 	run((const char *const[]){python, manufacture, "--dir", plant.dir, "--count", "2", "--prefix", "GOOD", NULL});
-	run((const char *const[]){python, manufacture, "--dir", plant.dir, "--count", "1", "--prefix", "ROGUE", "--rogue-vendor", NULL});
+	run((const char *const[]){python, manufacture, "--dir", plant.dir, "--count", "1", "--prefix", "ROGUE", "--rogue-vendor",
+				  NULL});
 }
 
 void soft_tpm_scrap(void)
@@ -217,6 +218,8 @@ TPM2B_PUBLIC soft_template_leaf(uint8_t seed)
 	return p;
 }
 
+static const TPMT_SYM_DEF_OBJECT aes_128_cfb = {TPM2_ALG_AES, {.aes = 128}, {.aes = TPM2_ALG_CFB}};
+
 static void set_ek(TPMT_PUBLIC *p)
 {
 	static const uint8_t policy_a[32] = {
@@ -227,7 +230,7 @@ static void set_ek(TPMT_PUBLIC *p)
 	p->objectAttributes = OF_THIS_TPM | TPMA_OBJECT_ADMINWITHPOLICY | TPMA_OBJECT_RESTRICTED | TPMA_OBJECT_DECRYPT;
 	p->authPolicy.size = sizeof(policy_a);
 	memcpy(p->authPolicy.buffer, policy_a, sizeof(policy_a));
-	p->parameters.asymDetail.symmetric = (TPMT_SYM_DEF_OBJECT){TPM2_ALG_AES, {.aes = 128}, {.aes = TPM2_ALG_CFB}};
+	p->parameters.asymDetail.symmetric = aes_128_cfb;
 	p->parameters.asymDetail.scheme.scheme = TPM2_ALG_NULL;
 }
 
@@ -291,7 +294,7 @@ void soft_tpm_import(struct soft_tpm *t, struct soft_key *ret)
 	TPM2B_PRIVATE duplicate = {0}, *wrapped;
 	ESYS_TR loaded;
 	size_t len = 0;
-	storage.publicArea.parameters.eccDetail.symmetric = (TPMT_SYM_DEF_OBJECT){TPM2_ALG_AES, {.aes = 128}, {.aes = TPM2_ALG_CFB}};
+	storage.publicArea.parameters.eccDetail.symmetric = aes_128_cfb;
 	soft_tpm_primary(t, ESYS_TR_RH_OWNER, &storage, &parent);
 	p.publicArea.objectAttributes &= ~(TPMA_OBJECT)OF_THIS_TPM;
 	EVP_PKEY_free(make_outside(&p, &secret));
@@ -351,8 +354,8 @@ void soft_tpm_certify(struct soft_tpm *t, const struct soft_key *object, const s
 	memcpy(data.buffer, nonce, 32);
 	if (Esys_Certify(t->esys, object->handle, signer->handle, ESYS_TR_PASSWORD, ESYS_TR_PASSWORD, ESYS_TR_NONE, &data, &as_key,
 			 &attest, &sig) != TSS2_RC_SUCCESS)	/* a signer without scheme of its own */
-		TPM_OK(Esys_Certify(t->esys, object->handle, signer->handle, ESYS_TR_PASSWORD, ESYS_TR_PASSWORD, ESYS_TR_NONE, &data,
-				    &ecdsa, &attest, &sig));
+		TPM_OK(Esys_Certify(t->esys, object->handle, signer->handle, ESYS_TR_PASSWORD, ESYS_TR_PASSWORD, ESYS_TR_NONE,
+				    &data, &ecdsa, &attest, &sig));
 	TPM_OK(Tss2_MU_TPMT_SIGNATURE_Marshal(sig, room, sizeof(room), &len));
 	CHECK_OK(bytes_set(ret_attest, attest->attestationData, attest->size, &e), e);
 	CHECK_OK(bytes_set(ret_signature, room, len, &e), e);

@@ -12,10 +12,11 @@
 /* A public example of an endorsement key and of the registration id that device clients derive from it. */
 static const char golden_id[] = "6rek5qncnygnkzflohxz4u6zlfly6ktm4klsc7xrbgvesqyllnfa";
 static const char golden_ek[] =
-	"AToAAQALAAMAsgAgg3GXZ0SEs/gakMyNRqXXJP1S124GUgtk8qHaGzMUaaoABgCAAEMAEAgAAAAAAAEAopqgkUBwtpr1sCgVJcEZxsJtpmtOAt9K7SjGFe4hsp6D"
-	"J/dd2E5UFzBC+Jp8Fzqf5ukRBkqrAgIuAvHRsruIedk1uarJSLhbDpFLHxFd7iDNcYfrvdgVNT2T9zrvkh2y04WuRQg2D5qf0tZF82jeTjR/YJK7uWhaRwWOwZ3b"
-	"1XD9l6wFOrwK/Ic0PEsjneFXQzL0n9uKyuHmHNz+wHppmOiMAabvnXXEin9ou7/iowY/+YhFm3j7atsVvxMI5HEM3Mq+W4imUuzPxVX7fZH+oWPKP5ofpWBTf+Md"
-	"ttGby1AjGnv8JE69JriOYoZG2/4qbsfv9M7a7NFrBlaW7Rt36w==";
+	"AToAAQALAAMAsgAgg3GXZ0SEs/gakMyNRqXXJP1S124GUgtk8qHaGzMUaaoABgCAAEMAEAgAAAAAAAEAopqgkUBwtpr1sCgV"
+	"JcEZxsJtpmtOAt9K7SjGFe4hsp6DJ/dd2E5UFzBC+Jp8Fzqf5ukRBkqrAgIuAvHRsruIedk1uarJSLhbDpFLHxFd7iDNcYfr"
+	"vdgVNT2T9zrvkh2y04WuRQg2D5qf0tZF82jeTjR/YJK7uWhaRwWOwZ3b1XD9l6wFOrwK/Ic0PEsjneFXQzL0n9uKyuHmHNz+"
+	"wHppmOiMAabvnXXEin9ou7/iowY/+YhFm3j7atsVvxMI5HEM3Mq+W4imUuzPxVX7fZH+oWPKP5ofpWBTf+MdttGby1AjGnv8"
+	"JE69JriOYoZG2/4qbsfv9M7a7NFrBlaW7Rt36w==";
 
 /* An endorsement key of either kind, whose private half is not needed, its maker, and the judge's list of makers. */
 struct shop {
@@ -179,6 +180,7 @@ static void flawed_certificates_are_refused_by_their_flaw(void **state)
 		{"a CA", {.is_ca = true}, E_EK_CERT_BAD},
 		{"a key that signs", {.key_usage = "critical,digitalSignature"}, E_EK_CERT_BAD},
 		{"a key that agrees, which RSA cannot", {.key_usage = "critical,keyAgreement"}, E_EK_CERT_BAD},
+		{"a key usage that stands there twice", {.usage_twice = true}, E_EK_CERT_BAD},
 		{"no manufacturer", {.no_maker = true}, E_EK_CERT_BAD},
 		{"a manufacturer with an escape", {.manufacturer = "id:\033[2J"}, E_EK_CERT_BAD},
 		{"a long manufacturer", {.manufacturer = "id:0123456789abcdef"}, E_EK_CERT_BAD},
@@ -233,6 +235,20 @@ static void certificate_with_any_bit_flipped_is_refused(void **state)
 	CHECK_OK(judge(&shop.rsa_ek.key, &cert), shop.e);
 }
 
+/* The same certificate with a length of three bytes for one that needs two: another string of bytes under the same signature. */
+static void certificate_in_ber_that_is_not_der_is_refused(void **state)
+{
+	const struct order o = {0};
+	struct bytes der = {0};
+	struct ek_cert cert;
+	maker_certify(&shop.maker, shop.rsa, &o, &der);
+	assert_memory_equal(der.data, "\x30\x82", 2);
+	CHECK_OK(bytes_set(&shop.cert, "\x30\x83\x00", 3, &shop.e), shop.e);
+	CHECK_OK(bytes_add(&shop.cert, der.data + 2, der.len - 2, &shop.e), shop.e);
+	CHECK_FAILS(judge(&shop.rsa_ek.key, &cert), E_EK_CERT_BAD, shop.e);
+	bytes_fini(&der);
+}
+
 static void certificate_cut_at_any_length_is_refused(void **state)
 {
 	const struct order o = {0};
@@ -276,6 +292,7 @@ int main(void)
 		cmocka_unit_test(certificate_of_another_key_is_a_mismatch),
 		cmocka_unit_test(texts_that_nothing_vouches_for_stay_empty),
 		cmocka_unit_test(certificate_with_any_bit_flipped_is_refused),
+		cmocka_unit_test(certificate_in_ber_that_is_not_der_is_refused),
 		cmocka_unit_test(certificate_cut_at_any_length_is_refused),
 		cmocka_unit_test(ek_with_any_bit_flipped_does_not_pass_with_its_certificate),
 	};

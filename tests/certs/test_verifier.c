@@ -119,7 +119,8 @@ static void begin(struct slot *s, enum challenge_about about)
 
 static void give_secret(struct slot *s)
 {
-	assert_true(soft_tpm_activate(&s->tpm, s->asked.about == CHALLENGE_LEAF ? &s->leaf : &s->ak, &s->ek, &s->asked, &s->secret));
+	const struct soft_key *named = s->asked.about == CHALLENGE_LEAF ? &s->leaf : &s->ak;
+	assert_true(soft_tpm_activate(&s->tpm, named, &s->ek, &s->asked, &s->secret));
 	give(s, EVIDENCE_SECRET, &s->secret);
 }
 
@@ -553,7 +554,7 @@ static void old_nonce_is_refused(void **state)
 	CHECK_FAILS(judge(s), E_CERTIFY, s->e);
 }
 
-static void attestation_sent_before_the_challenge_is_forgotten(void **state)
+static void attestation_sent_before_the_challenge_is_refused(void **state)
 {
 	struct slot *s = *state;
 	begin(s, CHALLENGE_AK);
@@ -607,6 +608,7 @@ static void installed_bundle_and_living_key_are_accepted(void **state)
 	CHECK_FAILS(verifier_judge_install(s->judge, hash, false, &s->e), E_KEY_SILENT, s->e);	/* used up */
 	give_bundle(s, sizeof(bundle), hash);
 	CHECK_OK(verifier_judge_install(s->judge, hash, true, &s->e), s->e);	/* a closed unit signs no more */
+	CHECK_FAILS(verifier_judge_install(s->judge, hash, true, &s->e), E_READ_BACK, s->e);	/* read anew each time */
 }
 
 static void bundle_of_other_bytes_is_refused(void **state)
@@ -669,6 +671,18 @@ static void claims_are_judged_in_their_order_only(void **state)
 	CHECK_OK(ask(s, CHALLENGE_KEY), s->e);
 	CHECK_FAILS(judge(s), E_CHALLENGE, s->e);	/* a signature is not asked for by this */
 	CHECK_FAILS(ask(s, CHALLENGE_KEY), E_VERIFIER, s->e);	/* and what failed is not judged any more */
+}
+
+/* A challenge to the key has no secret, which must not be taken for a secret of zeros. */
+static void secret_of_zeros_answers_no_challenge_to_the_key(void **state)
+{
+	struct slot *s = *state;
+	const uint8_t zeros[32] = {0};
+	prove_leaf(s);
+	CHECK_OK(ask(s, CHALLENGE_KEY), s->e);
+	CHECK_OK(verifier_take(s->judge, EVIDENCE_SECRET, zeros, sizeof(zeros), &s->e), s->e);
+	certify(s, &s->leaf, &s->ak);
+	CHECK_FAILS(judge(s), E_CHALLENGE, s->e);
 }
 
 static void another_endorsement_key_ends_what_was_proved(void **state)
@@ -739,12 +753,13 @@ int main(int argc, char **argv)
 		T(attestation_of_another_key_is_refused),
 		T(attestation_by_another_key_is_refused),
 		T(old_nonce_is_refused),
-		T(attestation_sent_before_the_challenge_is_forgotten),
+		T(attestation_sent_before_the_challenge_is_refused),
 		T(trailing_bytes_behind_attestation_or_signature_are_refused),
 		T(installed_bundle_and_living_key_are_accepted),
 		T(bundle_of_other_bytes_is_refused),
 		T(signature_by_another_key_or_over_an_old_nonce_is_refused),
 		T(claims_are_judged_in_their_order_only),
+		T(secret_of_zeros_answers_no_challenge_to_the_key),
 		T(another_endorsement_key_ends_what_was_proved),
 		T(evidence_of_unknown_kind_or_size_is_refused),
 		T(policy_with_a_root_that_is_no_certificate_is_refused),
