@@ -75,7 +75,8 @@ WARN_UNUSED bool verifier_judge_install(struct verifier *v, const uint8_t bundle
 
 /* Never returns: serves one job. `line` is the socket to the line, `driver` the socket to the driver child (evidence in, struct
  * challenge out). Locks itself in first; if it cannot start, every question gets the cause as its answer. Ends when the line's end
- * closes. A driver child that sends anything but evidence, or more than 256 pieces of it, spoils the job: E_VERIFIER from then on. */
+ * closes. A driver child that sends anything but evidence, or more than 256 pieces of it, spoils the job: E_VERIFIER from then
+ * on. */
 _Noreturn void verifier_child(int line, int driver, const struct verifier_policy *policy);
 
 /* The same questions, asked of the child over `fd`, which is closed after E_CHILD_SILENT: the late answer would be taken for that
