@@ -106,6 +106,37 @@ class Fitness(unittest.TestCase):
         for hop in ("name", "tcp", "tls", "clock", "token", "right"):
             self.assertRegex(output, r"(?m)^ok +%s " % hop)
 
+    def line_starts_with(self, name, secret, key):
+        """A line that shows this credential instead of a policy's key reads the group and is ready."""
+        self.factory.secret(name, secret)
+        path = self.config(r"policy = \S+\npolicy_key = \S+", "%s = file:%s/secrets/%s" % (key, self.factory.dir, name))
+        line = self.factory.start_line(config=path)
+        self.assertEqual(line.stop(), 0)
+
+    def test_a_bearer_token_opens_the_service(self):
+        self.line_starts_with("bearer", self.factory.endpoint["bearer"]["reader"], "bearer_token")
+
+    def test_a_ready_made_sas_token_opens_the_service(self):
+        self.line_starts_with("sas", self.factory.sas_token(self.factory.policy_name("line")), "sas_token")
+
+    def test_an_expired_sas_token_is_refused(self):
+        self.factory.secret("expired", self.factory.sas_token(self.factory.policy_name("line"), -60))
+        path = self.config(r"policy = \S+\npolicy_key = \S+", "sas_token = file:%s/secrets/expired" % self.factory.dir)
+        self.refused(path, "E-DPS-003")
+
+    def test_a_group_that_holds_another_ca_is_replaced_only_when_told(self):
+        factory = self.factory
+        other = factory.dir / "second-ca"
+        factory.verb("ca", "init", other, "--name", "Second", "--log-origin", "line-1.demo", "--passphrase",
+                     "file:%s/secrets/passphrase" % factory.dir)
+        engineer = factory.dir / "second-engineer.conf"
+        engineer.write_text((factory.dir / "engineer.conf").read_text().replace(str(factory.dir / "ca"), str(other)))
+        code, output = factory.run([factory.station, "group", "ensure", "--config", engineer])
+        self.assertEqual(code, 1)
+        self.assertIn("E-DPS-011", output)
+        self.assertIn("--replace", output)
+        self.assertIn("is there and holds", factory.verb("group", "ensure", "--config", factory.dir / "engineer.conf"))
+
     def test_a_ledger_older_than_the_signers_memory_is_refused(self):
         factory = Factory(devices=1, slots=1)
         try:

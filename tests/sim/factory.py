@@ -126,6 +126,16 @@ def plain_host(url):
     return url.replace("//localhost:", "//127.0.0.1:")
 
 
+def sas_token(connection_string, seconds=600):
+    """A shared access signature for all of a host, as the service's documents compute it."""
+    parts = dict(p.split("=", 1) for p in connection_string.split(";"))
+    end = str(int(time.time()) + seconds)
+    resource = urllib.parse.quote(parts["HostName"], safe="").lower()
+    digest = hmac.new(base64.b64decode(parts["SharedAccessKey"]), (resource + "\n" + end).encode(), hashlib.sha256).digest()
+    return "SharedAccessSignature sr=%s&sig=%s&se=%s&skn=%s" % (
+        resource, urllib.parse.quote(base64.b64encode(digest), safe=""), end, parts["SharedAccessKeyName"])
+
+
 def children(pid):
     """The station's own processes beneath a pid, as name → pids."""
     found = {}
@@ -201,6 +211,10 @@ class Factory(Bench):
                 return policy["keyName"]
         raise BenchError("no policy for %s" % which)
 
+    def sas_token(self, policy, seconds=600):
+        """A ready-made token of a policy of the service."""
+        return sas_token(next(p["connectionString"] for p in self.endpoint["policies"] if p["keyName"] == policy), seconds)
+
     def write_config(self, role, policy, arm_role, name=None, profile=None):
         text = CONFIG.format(place=self.dir, role=role, url=plain_host(self.endpoint["url"]), scope=self.endpoint["idScope"],
                              ca=self.endpoint["ca"], policy=self.policy_name(policy), arm_url=plain_host(self.endpoint["arm"]["url"]),
@@ -261,14 +275,10 @@ class Factory(Bench):
     def hub_device(self, hub, device_id):
         """The device as its hub's registry has it, asked with the hub's own key."""
         hub = next(h for h in self.endpoint["hubs"] if h["hostName"] == hub)
-        parts = dict(p.split("=", 1) for p in hub["connectionString"].split(";"))
-        end = str(int(time.time()) + 600)
-        signature = base64.b64encode(hmac.new(base64.b64decode(parts["SharedAccessKey"]), (parts["HostName"] + "\n" + end).encode(),
-                                              hashlib.sha256).digest())
-        token = "SharedAccessSignature sr=%s&sig=%s&se=%s&skn=%s" % (
-            parts["HostName"], urllib.parse.quote(signature, safe=""), end, parts["SharedAccessKeyName"])
+        host = hub["hostName"]
+        token = sas_token(hub["connectionString"])
         question = urllib.request.Request("%s/devices/%s?api-version=2021-04-12" % (plain_host(hub["url"]), device_id),
-                                          headers={"Authorization": token, "Host": parts["HostName"]})
+                                          headers={"Authorization": token, "Host": host})
         context = ssl.create_default_context(cafile=self.endpoint["ca"])
         opener = urllib.request.build_opener(urllib.request.ProxyHandler({}), urllib.request.HTTPSHandler(context=context))
         return json.loads(opener.open(question).read())
