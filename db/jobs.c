@@ -339,6 +339,19 @@ bool jobs_keep_trace(struct ledger *l, const char *job, const char *what, const 
 	return query_run(&q, e);
 }
 
+bool jobs_drop_trace(struct ledger *l, const char *job, const char *what, const char *where, const char *name, struct err *e)
+{
+	AUTO(query) struct query q = {0};
+	assert(store_in_transaction(l));
+	if (!query_open(l, "DELETE FROM trace WHERE job = ? AND what = ? AND place = ? AND name = ?", &q, e))
+		return false;
+	query_text(&q, 1, job);
+	query_text(&q, 2, what);
+	query_text(&q, 3, where);
+	query_text(&q, 4, name);
+	return query_run(&q, e);
+}
+
 bool traces_scan(struct ledger *l, traces_each *each, void *ctx, struct err *e)
 {
 	AUTO(reading) struct reading r = {0};

@@ -62,6 +62,9 @@ WARN_UNUSED bool jobs_count(struct ledger *l, struct job_counts *ret, struct err
 /* What a rehearsal left in the cloud, for the hand-over: kept until it is removed on purpose. Inside a transaction. `what` is "registration" or "hub device". */
 WARN_UNUSED bool jobs_keep_trace(struct ledger *l, const char *job, const char *what, const char *where, const char *name,
 				 int64_t time_ms, struct err *e);
+/* Inside a transaction: forgets it, because it was removed. What is not kept is forgotten already. */
+WARN_UNUSED bool jobs_drop_trace(struct ledger *l, const char *job, const char *what, const char *where, const char *name,
+				 struct err *e);
 typedef bool traces_each(void *ctx, const char *job, const char *what, const char *where, const char *name, int64_t time_ms);
 WARN_UNUSED bool traces_scan(struct ledger *l, traces_each *each, void *ctx, struct err *e);
 

@@ -29,7 +29,6 @@ void job_fini(struct job *j)
 		return;
 	sandbox_driver.close(&j->device);
 	children_fini(&j->children);
-	line_release_unit(j->line, j->slot->name);
 	job_row_fini(&j->row);
 	memset(j, 0, sizeof(*j));
 }

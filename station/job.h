@@ -24,6 +24,7 @@ struct job {
 	enum job_state state;
 	int stage;			/* index of the stage it is in */
 	bool recognised;		/* the ledger knew it as done before */
+	bool counted;			/* this visit stands in row.visits */
 	enum job_verdict verdict;	/* of this visit: what the operator sees; row.verdict is what stays on record */
 	struct err error;		/* why it ended, or why it waits */
 

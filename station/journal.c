@@ -104,6 +104,13 @@ static bool write_entry(struct job *j, const char *type, json_t *body, struct er
 	return ledger_commit(l, e);
 }
 
+static void add_evidence(const struct job *j, const struct stage *stage, json_t *body)
+{
+	for (size_t i = 0; body && i < COUNT_OF(evidences); i++)
+		if (!strcmp(evidences[i].stage, stage->name))
+			evidences[i].fill(j, body);
+}
+
 bool journal_visit(struct job *j, struct err *e)
 {
 	json_t *body = json_pack("{s:s, s:s, s:s, s:s, s:s}", "slot", j->slot->name, "port", j->usb.port, "usb_serial",
@@ -121,9 +128,7 @@ bool journal_begin(struct job *j, const struct stage *stage, struct err *e)
 bool journal_done(struct job *j, const struct stage *stage, uint32_t took_ms, struct err *e)
 {
 	json_t *body = json_pack("{s:s, s:i}", "stage", stage->name, "ms", (int)took_ms);
-	for (size_t i = 0; body && i < COUNT_OF(evidences); i++)
-		if (!strcmp(evidences[i].stage, stage->name))
-			evidences[i].fill(j, body);
+	add_evidence(j, stage, body);
 	snprintf(j->row.stage, sizeof(j->row.stage), "%s", stage->name);
 	return write_entry(j, "stage.done", body, e);
 }
@@ -133,6 +138,8 @@ bool journal_failed(struct job *j, const struct stage *stage, const struct err *
 	const struct err_row *row = err_row(cause->code);
 	json_t *body = json_pack("{s:s, s:s, s:s, s:I, s:s, s:i}", "stage", stage->name, "code", row->code, "class",
 				 err_class_name(row->class), "native", (json_int_t)cause->native, "what", cause->what, "try", nth_try);
+	if (cause->code == E_CLONE)
+		add_evidence(j, stage, body);
 	return write_entry(j, "stage.failed", body, e);
 }
 

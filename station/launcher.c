@@ -9,7 +9,6 @@
 #include "station/base/log.h"
 #include "station/base/text.h"
 #include "station/base/wire.h"
-#include "station/signing.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -72,21 +71,20 @@ static void become_child(struct office *o, const char *name)
 			close(o->job[i].report);
 }
 
-_Noreturn static void run_driver(const struct ask_job *ask, int line, int verifier)
+/* Opens the device while nothing of it was read yet: so a failure of that is told on the report socket, and is believed. */
+_Noreturn static void run_driver(const struct ask_job *ask, int line, int verifier, int report)
 {
-	struct err e = {0};
+	struct err e = {0}, ignored = {0};
 	const struct driver *driver = driver_find(ask->driver);
 	struct driver_port port = {.fd = open(ask->node, O_RDWR | O_CLOEXEC), .path = ask->node};
-	if (driver && port.fd >= 0)
-		sandbox_child(driver, &port, line, verifier);
 	if (!driver)
 		err_set(&e, E_NO_DRIVER, "no driver %s", ask->driver);
-	else
+	else if (port.fd < 0)
 		err_errno(&e, errno == ENODEV || errno == ENOENT ? E_USB_GONE : E_USB_OPEN, "opening %s", ask->node);
-	struct err ignored = {0};
-	if (!wire_send_err(line, &e, clock_steady_ms() + 1000, &ignored))
-		_exit(2);
-	_exit(1);
+	if (e.code != E_NONE)
+		_exit(wire_send_err(report, &e, clock_steady_ms() + 1000, &ignored) ? 1 : 2);
+	close(report);
+	sandbox_child(driver, &port, line, verifier);
 }
 
 _Noreturn static void run_verifier(const struct config *config, const struct ask_job *ask, int line, int driver)
@@ -106,11 +104,11 @@ static pid_t fork_role(struct office *o, enum role role, const struct ask_job *a
 	if (pid != 0)
 		return pid;
 	become_child(o, role == ROLE_DRIVER ? "st-driver" : "st-verifier");
-	close(fds[2]);
 	close(fds[role == ROLE_DRIVER ? 1 : 0]);
 	close(pair[role == ROLE_DRIVER ? 1 : 0]);
 	if (role == ROLE_DRIVER)
-		run_driver(ask, fds[0], pair[0]);
+		run_driver(ask, fds[0], pair[0], fds[2]);
+	close(fds[2]);
 	run_verifier(o->config, ask, fds[1], pair[1]);
 }
 
@@ -139,8 +137,39 @@ static void launch_job(struct office *o, const struct ask_job *ask, const int fd
 	close(pair[1]);
 }
 
+/* There is one signer at a time: one that hangs would keep its memory's file locked. */
+static void end_signer(struct office *o)
+{
+	if (o->signer <= 0)
+		return;
+	kill(o->signer, SIGKILL);
+	while (waitpid(o->signer, NULL, 0) < 0 && errno == EINTR)
+		continue;
+	o->signer = 0;
+}
+
+/* The signer's setup out of the configuration; texts and profiles are lent from config and `profiles`. */
+static void signer_setup_of(const struct config *config, struct signer_profile *profiles, struct signer_setup *ret)
+{
+	char *path = NULL;
+	for (size_t i = 0; i < config->profile_count; i++) {
+		memcpy(profiles[i].name, config->profile[i].name, sizeof(profiles[i].name));
+		profiles[i].validity_days = config->profile[i].validity_days;
+	}
+	*ret = (struct signer_setup){
+		.chain_path = config->ca_chain, .key_path = config->ca_key, .passphrase = config->ca_passphrase,
+		.log_key_path = config->ca_log_key, .origin = config->log_origin,
+		.issue_until_ms = config->ca_issue_until_ms, .profiles = profiles, .profile_count = config->profile_count,
+	};
+	/* The setup lives as long as the signer's process. */
+	if (asprintf(&path, "%s/signer.state", config->state_dir) < 0)
+		path = NULL;
+	ret->state_path = path;
+}
+
 static void launch_signer(struct office *o, int fd)
 {
+	end_signer(o);
 	pid_t pid = fork();
 	if (pid > 0)
 		o->signer = pid;
@@ -149,7 +178,7 @@ static void launch_signer(struct office *o, int fd)
 	become_child(o, "st-signer");
 	struct signer_profile profiles[CONFIG_PROFILES_MAX];
 	struct signer_setup setup;
-	signing_setup(o->config, profiles, &setup);
+	signer_setup_of(o->config, profiles, &setup);
 	signer_child(fd, &setup);
 }
 
@@ -167,8 +196,10 @@ static void reap(struct office *o)
 	int status;
 	pid_t pid;
 	while ((pid = waitpid(-1, &status, WNOHANG)) > 0) {
-		if (pid == o->signer)
+		if (pid == o->signer) {
 			log_warn("signer ended, status %d", status);
+			o->signer = 0;	/* the number may be another process's soon */
+		}
 		for (size_t i = 0; i < JOBS_MAX; i++) {
 			for (int role = 0; role < ROLE_COUNT; role++) {
 				if (o->job[i].pid[role] != pid)
@@ -249,8 +280,7 @@ _Noreturn static void launcher_main(const struct config *config, int line, pid_t
 	for (size_t i = 0; i < JOBS_MAX; i++)
 		if (o.job[i].report >= 0)
 			end_job(&o.job[i]);
-	if (o.signer)
-		kill(o.signer, SIGKILL);
+	end_signer(&o);
 	_exit(0);
 }
 
@@ -336,18 +366,27 @@ bool launcher_job(const struct launcher *l, const char *node, const char *driver
 	return lost(e, "asking the launcher for a job");
 }
 
-void children_why(const struct children *c, char *out, size_t room)
+/* wire_expect's own errors; any other one was said by the other side. */
+static bool is_of_the_wire(enum err_code code)
+{
+	return code == E_CHILD_LOST || code == E_CHILD_SILENT || code == E_WIRE;
+}
+
+void children_cause(const struct children *c, struct err *e)
 {
 	struct report r;
-	struct err ignored = {0};
-	out[0] = '\0';
-	if (!wire_expect(c->report, REPORT_ENDED, &r, sizeof(r), clock_steady_ms() + 200, &ignored) || r.role < 0 ||
-	    r.role >= ROLE_COUNT)
+	struct err said = {0};
+	if (!wire_expect(c->report, REPORT_ENDED, &r, sizeof(r), clock_steady_ms() + 200, &said)) {
+		if (!is_of_the_wire(said.code))
+			*e = said;
+		return;
+	}
+	if (r.role < 0 || r.role >= ROLE_COUNT)
 		return;
 	if (WIFSIGNALED(r.status))
-		snprintf(out, room, "%s child killed by signal %d", role_names[r.role], WTERMSIG(r.status));
+		err_in(e, "%s child killed by signal %d", role_names[r.role], WTERMSIG(r.status));
 	else
-		snprintf(out, room, "%s child ended with %d", role_names[r.role], WEXITSTATUS(r.status));
+		err_in(e, "%s child ended with %d", role_names[r.role], WEXITSTATUS(r.status));
 }
 
 void children_fini(struct children *c)

@@ -35,9 +35,9 @@ struct children {
 /* Forks both children for the device at `node` (/dev/bus/usb/BBB/DDD). Thread-safe. */
 WARN_UNUSED bool launcher_job(const struct launcher *l, const char *node, const char *driver, int profile,
 			      struct children *ret, struct err *e);
-/* How a child of the job ended unexpectedly, for the error text: appends "driver child killed by signal 9" and the like; waits a moment for the
- * launcher's report. */
-void children_why(const struct children *c, char *out, size_t room);
+/* Why a child of the job was lost (*e is E_CHILD_LOST): the device could not be opened, which replaces *e (E_USB_GONE, E_USB_OPEN, E_NO_DRIVER), or
+ * how the child ended, "driver child killed by signal 9" and the like, put before its text. Waits a moment for the report. */
+void children_cause(const struct children *c, struct err *e);
 /* Ends the job's children. */
 void children_fini(struct children *c);
 

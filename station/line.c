@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <time.h>
 
 void line_dps_setup(const struct config *c, struct dps_setup *ret)
 {
@@ -34,6 +35,11 @@ bool line_open(struct line *l, const struct config *config, const struct launche
 	l->launcher = *launcher;
 	l->started_ms = clock_wall_ms();
 	pthread_mutex_init(&l->lock, NULL);
+	pthread_condattr_t attr;
+	pthread_condattr_init(&attr);
+	pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
+	pthread_cond_init(&l->released, &attr);
+	pthread_condattr_destroy(&attr);
 	line_dps_setup(config, &l->dps_setup);
 	if (mkdir(config->state_dir, 0750) < 0 && errno != EEXIST)
 		return err_errno(e, E_FILE, "making %s", config->state_dir);
@@ -49,36 +55,71 @@ void line_close(struct line *l)
 	dps_close(l->dps);
 	signing_close(&l->signing);
 	ledger_close(l->ledger);
+	pthread_cond_destroy(&l->released);
 	pthread_mutex_destroy(&l->lock);
 	l->config = NULL;
 }
 
-bool line_claim_unit(struct line *l, const uint8_t ek_spki[static SHA256_SIZE], const char *slot, struct err *e)
+static size_t index_of(const struct line *l, const struct config_slot *slot)
 {
-	int mine = -1;
-	bool ok = true;
+	return (size_t)(slot - l->config->slot);
+}
+
+void line_unit_arrives(struct line *l, const struct config_slot *slot)
+{
 	pthread_mutex_lock(&l->lock);
-	for (int i = 0; i < CONFIG_SLOTS_MAX && ok; i++) {
-		bool same_slot = !strcmp(l->active[i].slot, slot);
-		if (same_slot || (mine < 0 && !l->active[i].slot[0]))
-			mine = i;	/* its own row, else the first free one: there are as many rows as slots */
-		if (l->active[i].slot[0] && !same_slot && !memcmp(l->active[i].ek_spki, ek_spki, SHA256_SIZE))
-			ok = err_set(e, E_CLONE, "the same endorsement key is in slot %s at this moment", l->active[i].slot);
+	l->unit[index_of(l, slot)].there = true;
+	pthread_mutex_unlock(&l->lock);
+}
+
+void line_unit_leaves(struct line *l, const struct config_slot *slot)
+{
+	pthread_mutex_lock(&l->lock);
+	l->unit[index_of(l, slot)].there = false;
+	pthread_mutex_unlock(&l->lock);
+}
+
+/* The other slot that holds this key, or slot_count. With the lock held. */
+static size_t holder(const struct line *l, const uint8_t ek_spki[static SHA256_SIZE], size_t mine)
+{
+	size_t i = 0;
+	while (i < l->config->slot_count &&
+	       (i == mine || !l->unit[i].claimed || memcmp(l->unit[i].ek_spki, ek_spki, SHA256_SIZE) != 0))
+		i++;
+	return i;
+}
+
+static bool claim(struct line *l, const uint8_t ek_spki[static SHA256_SIZE], size_t mine, int64_t deadline_ms, struct err *e)
+{
+	for (size_t other; (other = holder(l, ek_spki, mine)) < l->config->slot_count;) {
+		struct timespec end;
+		if (l->unit[other].there)
+			return err_set(e, E_CLONE, "the same endorsement key is in slot %s at this moment", l->config->slot[other].name);
+		if (!clock_left_ms(deadline_ms))
+			return err_set(e, E_UNIT_BUSY, "slot %s has not let go of this unit", l->config->slot[other].name);
+		clock_gettime(CLOCK_MONOTONIC, &end);
+		end.tv_sec += 1;
+		pthread_cond_timedwait(&l->released, &l->lock, &end);
 	}
-	if (ok) {
-		memcpy(l->active[mine].ek_spki, ek_spki, SHA256_SIZE);
-		snprintf(l->active[mine].slot, sizeof(l->active[mine].slot), "%s", slot);
-	}
+	l->unit[mine].claimed = true;
+	memcpy(l->unit[mine].ek_spki, ek_spki, SHA256_SIZE);
+	return true;
+}
+
+bool line_claim_unit(struct line *l, const uint8_t ek_spki[static SHA256_SIZE], const struct config_slot *slot, int64_t deadline_ms,
+		     struct err *e)
+{
+	pthread_mutex_lock(&l->lock);
+	bool ok = claim(l, ek_spki, index_of(l, slot), deadline_ms, e);
 	pthread_mutex_unlock(&l->lock);
 	return ok;
 }
 
-void line_release_unit(struct line *l, const char *slot)
+void line_release_unit(struct line *l, const struct config_slot *slot)
 {
 	pthread_mutex_lock(&l->lock);
-	for (int i = 0; i < CONFIG_SLOTS_MAX; i++)
-		if (!strcmp(l->active[i].slot, slot))
-			l->active[i].slot[0] = '\0';
+	l->unit[index_of(l, slot)].claimed = false;
+	pthread_cond_broadcast(&l->released);
 	pthread_mutex_unlock(&l->lock);
 }
 

@@ -38,10 +38,10 @@ const struct stage pipeline[] = {
 	{"read-key", read_key, NULL, TOUCH_READ | TOUCH_DEVICE, 2, 200000, false, "Reading its endorsement key"},
 	{"make-key", make_key, NULL, TOUCH_DEVICE, 2, 60000, false, "Making its key"},
 	{"attest", attest, NULL, TOUCH_READ, 2, 60000, false, "Proving its TPM"},
-	{"derive-id", derive_id, NULL, 0, 1, 1000, true, "Deriving its id"},
+	{"derive-id", derive_id, NULL, TOUCH_LEDGER, 1, 1000, true, "Deriving its id"},
 	{"sign", sign, NULL, TOUCH_LEDGER, 2, 40000, true, "Signing its certificate"},
 	{"install", install, device_is_open, TOUCH_DEVICE, 3, 30000, false, "Installing its certificate"},
-	{"enroll", enroll, NULL, TOUCH_CLOUD, 3, 60000, true, "Enrolling it"},
+	{"enroll", enroll, device_is_open, TOUCH_CLOUD, 3, 60000, true, "Enrolling it"},
 	{"verify", verify, NULL, TOUCH_READ | TOUCH_CLOUD, 3, 90000, false, "Registering as it will"},
 	{"finish", finish, factory_mode_ends_here, TOUCH_DEVICE, 3, 10000, false, "Closing factory mode"},
 	{"record", record, NULL, TOUCH_LEDGER, 2, 20000, true, "Writing the record"},
@@ -75,6 +75,12 @@ static bool identify(struct job *j, struct err *e)
 	return true;
 }
 
+/* Something lies in the endorsement key's place that is not the key which the unit's certificate names. */
+static bool is_other_key(enum err_code code)
+{
+	return code == E_EK_MISMATCH || code == E_EK_TEMPLATE;
+}
+
 /* Reads and judges the endorsement key, puts the TCG's own in its place where none is (or where the profile says replace), and
  * finds out whether the unit is known. */
 static bool read_key(struct job *j, struct err *e)
@@ -86,7 +92,7 @@ static bool read_key(struct job *j, struct err *e)
 	if (!device->read_ek(&j->device, &call, &got, e))
 		return false;
 	bool judged = got.present && verifier_client_judge_ek(j->children.verifier, j->deadline_ms, &j->ek, &first);
-	bool may_make = !got.present || (first.code == E_EK_MISMATCH && persist.replace_mismatch);
+	bool may_make = !got.present || (is_other_key(first.code) && persist.replace_mismatch);
 	if (!judged && !may_make)
 		return err_native(e, first.code, first.native, "%s", first.what);
 	if (!judged && !device_is_open(j))
@@ -126,10 +132,18 @@ static bool attest(struct job *j, struct err *e)
 	return reserve_leaf_key(j, e);
 }
 
-static bool derive_id(struct job *j, struct err *e)
+/* The template itself was proved with the configuration: what does not fit is what the unit says of itself. */
+static bool id_from_template(const struct job *j, char id[static REGID_ROOM], struct err *e)
 {
 	const struct regid_facts facts = {j->identity.serial, j->identity.model, j->ek.ek_sha256};
-	char id[REGID_ROOM];
+	struct err why = {0};
+	return regid_from_template(j->profile->id_template, &facts, id, &why) ||
+	       err_set(e, why.code == E_ID_INVALID ? E_ID_UNIT : why.code, "%s", why.what);
+}
+
+static bool derive_id(struct job *j, struct err *e)
+{
+	char id[REGID_ROOM] = "";
 	switch (j->profile->id) {
 	case ID_EK_SHA256:
 		regid_from_hash(j->ek.ek_sha256, id);
@@ -138,14 +152,26 @@ static bool derive_id(struct job *j, struct err *e)
 		regid_from_hash(j->attest.spki_sha256, id);
 		break;
 	case ID_TEMPLATE:
-		if (!regid_from_template(j->profile->id_template, &facts, id, e))
+		if (!id_from_template(j, id, e))
 			return false;
 		break;
 	}
-	if (j->row.registration_id[0] && strcmp(j->row.registration_id, id) != 0)
-		return err_set(e, E_CLONE, "this unit was \"%s\" before and would now be \"%s\"", j->row.registration_id, id);
-	memcpy(j->row.registration_id, id, sizeof(id));
-	return true;
+	return reserve_id(j, id, e);
+}
+
+static bool leaf_holds(const struct job *j, struct err *e)
+{
+	struct bytes chain[SIGNER_CHAIN_MAX];
+	const struct signer_info *ca = &j->line->signing.info;
+	size_t count = signing_chain(&j->line->signing, chain);
+	return cert_chain_holds(j->row.leaf.data, j->row.leaf.len, chain, count, ca->root, ca->root_len, e);
+}
+
+/* A leaf of an earlier visit, which must not be installed under a chain that is not its own. What a closed unit holds is not changed any more. */
+static bool leaf_is_still_good(const struct job *j, struct err *e)
+{
+	struct err why = {0};
+	return !device_is_open(j) || leaf_holds(j, &why) || err_native(e, E_LEAF_OTHER, why.native, "%s", why.what);
 }
 
 /* The intent goes on record first, then the signer signs against the proof of it. What was signed before is in the ledger. */
@@ -154,7 +180,7 @@ static bool sign(struct job *j, struct err *e)
 	struct intent intent;
 	struct leaf_reply reply;
 	if (j->row.leaf.len)
-		return true;
+		return leaf_is_still_good(j, e);
 	if (!reserve_intent(j, &intent, e) ||
 	    !signing_leaf(&j->line->signing, &intent, (uint64_t)j->row.intent_index, &reply, e))
 		return false;
@@ -177,12 +203,25 @@ static bool build_bundle(struct job *j, struct err *e)
 	return bundle_build(&parts, &j->bundle, e);
 }
 
+/* A registration proves what was installed at that time, with that service: with another bundle it is to be proved again. */
+static void note_bundle(struct job *j)
+{
+	uint8_t hash[SHA256_SIZE];
+	sha256_of(j->bundle.data, j->bundle.len, hash);
+	if (!memcmp(hash, j->row.bundle_sha256, SHA256_SIZE))
+		return;
+	memcpy(j->row.bundle_sha256, hash, SHA256_SIZE);
+	j->row.hub[0] = j->row.device_id[0] = '\0';
+	j->row.verdict = VERDICT_NONE;
+	j->recognised = false;
+}
+
 static bool install(struct job *j, struct err *e)
 {
 	const struct driver_call call = job_call(j);
 	if (!build_bundle(j, e))
 		return false;
-	sha256_of(j->bundle.data, j->bundle.len, j->row.bundle_sha256);
+	note_bundle(j);
 	return device->install(&j->device, &call, &j->bundle, e);
 }
 
@@ -190,10 +229,7 @@ static bool install(struct job *j, struct err *e)
  * and what is checked here is that the leaf really hangs from that CA. */
 static bool enroll(struct job *j, struct err *e)
 {
-	struct bytes chain[SIGNER_CHAIN_MAX];
-	const struct signer_info *ca = &j->line->signing.info;
-	size_t count = signing_chain(&j->line->signing, chain);
-	return cert_chain_holds(j->row.leaf.data, j->row.leaf.len, chain, count, ca->root, ca->root_len, e);
+	return leaf_holds(j, e);
 }
 
 static bool sign_on_device(void *ctx, const uint8_t digest[static SHA256_SIZE], struct key_signature *ret, struct err *e)
@@ -201,6 +237,12 @@ static bool sign_on_device(void *ctx, const uint8_t digest[static SHA256_SIZE], 
 	struct job *j = ctx;
 	const struct driver_call call = job_call(j);
 	return device->sign(&j->device, &call, digest, ret, e);
+}
+
+/* The record of the rehearsal only; the device in the hub is beyond a line's rights, and stays listed. */
+static bool remove_registration(struct job *j, struct err *e)
+{
+	return dps_delete_registration(j->line->dps, j->row.registration_id, j->deadline_ms, e) && reserve_no_registration(j, e);
 }
 
 /* What the first boot will do: a registration over mutual TLS whose private key is in the device's TPM. */
@@ -214,8 +256,9 @@ static bool rehearse(struct job *j, struct err *e)
 	struct runtime_result result = {0};
 	if (!runtime_register(j->line->dps, j->row.registration_id, &identity, j->deadline_ms, &result, e))
 		return err_in(e, "rehearsal of %s", j->row.registration_id);
-	return TEXT_COPY(j->row.hub, result.state.hub, e) && TEXT_COPY(j->row.device_id, result.state.device_id, e) &&
-	       reserve_traces(j, e);
+	/* The hub stands in the row only when all this is done: until then a next try begins it again, which changes nothing in the cloud. */
+	return reserve_traces(j, &result.state, e) && (j->profile->keep_registration || remove_registration(j, e)) &&
+	       TEXT_COPY(j->row.hub, result.state.hub, e) && TEXT_COPY(j->row.device_id, result.state.device_id, e);
 }
 
 static bool verify(struct job *j, struct err *e)

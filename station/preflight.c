@@ -132,6 +132,20 @@ static bool group_is_right(struct line *l, const struct config_profile *p, const
 	return p->rehearse_here || check_allocation(l->dps, &group, deadline_ms, e) || err_in(e, "profile %s", p->name);
 }
 
+/* Asks to remove a record that cannot be there: what is refused is the right. */
+static bool may_remove_registrations(struct line *l, struct err *e)
+{
+	return dps_delete_registration(l->dps, "station-preflight", clock_steady_ms() + CLOUD_MS, e);
+}
+
+static bool wants_removal(const struct config *c)
+{
+	for (size_t i = 0; i < c->profile_count; i++)
+		if (!c->profile[i].keep_registration)
+			return true;
+	return false;
+}
+
 static bool report(const struct rows *rows, const char *name, const char *claim, bool ok, const struct err *e)
 {
 	rows->row(rows->ctx, name, ok, ok ? claim : e->what);
@@ -156,5 +170,6 @@ bool preflight_cloud(struct line *l, preflight_row *row, void *ctx, struct err *
 	for (size_t i = 0; i < c->profile_count; i++)
 		if (!report(&rows, "group", c->profile[i].group, group_is_right(l, &c->profile[i], &chain, e), e))
 			return false;
-	return true;
+	return !wants_removal(c) || report(&rows, "right", "registration records may be removed (keep_registration = no)",
+					   may_remove_registrations(l, e), e);
 }

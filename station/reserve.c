@@ -30,12 +30,28 @@ static bool random_bytes(void *out, size_t len, struct err *e)
 	return getrandom(out, len, 0) == (ssize_t)len || err_errno(e, E_FILE, "random numbers");
 }
 
-/* The row must be this unit's in every field that is known already. */
+/* Puts the row with a new value in one of its fields. A value that the ledger refuses, because another unit has it, does not stay in the job:
+ * what is recorded of it from then on must be accepted. */
+static bool put_field(struct job *j, void *field, const void *value, size_t size, struct err *e)
+{
+	uint8_t before[sizeof(j->row.registration_id)];
+	memcpy(before, field, size);
+	memcpy(field, value, size);
+	if (put_row(j, e))
+		return true;
+	memcpy(field, before, size);
+	return false;
+}
+
+/* The row must be this unit's in every field that is known already; once an intent to sign is on record, that stands for this profile. */
 static bool row_is_this_unit(const struct job *j, const struct job_row *row, struct err *e)
 {
 	if (strcmp(row->serial, j->identity.serial) != 0)
 		return err_set(e, E_CLONE, "this endorsement key was seen on unit \"%s\", now it is in unit \"%s\"", row->serial,
 			       j->identity.serial);
+	if (row->intent_index >= 0 && strcmp(row->profile, j->profile->name) != 0)
+		return err_set(e, E_UNIT_PROFILE, "\"%s\" was begun under profile %s; slot %s has %s", row->serial, row->profile,
+			       j->slot->name, j->profile->name);
 	return true;
 }
 
@@ -71,18 +87,23 @@ static bool find_row(struct job *j, struct err *e)
 
 bool reserve_unit(struct job *j, struct err *e)
 {
-	if (!line_claim_unit(j->line, j->ek.spki_sha256, j->slot->name, e) || !find_row(j, e))
+	if (!line_claim_unit(j->line, j->ek.spki_sha256, j->slot, j->deadline_ms, e) || !find_row(j, e))
 		return false;
 	struct job_row *row = &j->row;
+	/* A unit counts for the order under which its certificate was intended. */
+	const char *order = row->intent_index >= 0 ? row->order : j->profile->order;
+	char kept[sizeof(row->order)];
+	snprintf(kept, sizeof(kept), "%s", order);
 	if (!TEXT_COPY(row->slot, j->slot->name, e) || !TEXT_COPY(row->driver, j->driver->name, e) ||
-	    !TEXT_COPY(row->profile, j->profile->name, e) || !TEXT_COPY(row->order, j->profile->order, e) ||
+	    !TEXT_COPY(row->profile, j->profile->name, e) || !TEXT_COPY(row->order, kept, e) ||
 	    !TEXT_COPY(row->serial, j->identity.serial, e) || !TEXT_COPY(row->model, j->identity.model, e) ||
 	    !TEXT_COPY(row->revision, j->identity.revision, e))
 		return false;
 	memcpy(row->ek_sha256, j->ek.ek_sha256, SHA256_SIZE);
 	memcpy(row->ek_spki_sha256, j->ek.spki_sha256, SHA256_SIZE);
-	row->visits++;
-	if (put_row(j, e))
+	row->visits += !j->counted;
+	j->counted = put_row(j, e);
+	if (j->counted)
 		return true;
 	if (e->code == E_CLONE)
 		j->row.id[0] = '\0';	/* nothing of this unit is on record under its own name */
@@ -92,10 +113,17 @@ bool reserve_unit(struct job *j, struct err *e)
 bool reserve_leaf_key(struct job *j, struct err *e)
 {
 	struct job_row *row = &j->row;
-	if (row->leaf.len && memcmp(row->leaf_spki_sha256, j->attest.spki_sha256, SHA256_SIZE) != 0)
+	if (row->intent_index >= 0 && memcmp(row->leaf_spki_sha256, j->attest.spki_sha256, SHA256_SIZE) != 0)
 		return err_set(e, E_CLONE, "unit \"%s\" holds another key than the one its certificate was signed for", row->serial);
-	memcpy(row->leaf_spki_sha256, j->attest.spki_sha256, SHA256_SIZE);
-	return put_row(j, e);
+	return put_field(j, row->leaf_spki_sha256, j->attest.spki_sha256, SHA256_SIZE, e);
+}
+
+bool reserve_id(struct job *j, const char id[static REGID_ROOM], struct err *e)
+{
+	struct job_row *row = &j->row;
+	if (row->registration_id[0] && strcmp(row->registration_id, id) != 0)
+		return err_set(e, E_CLONE, "this unit was \"%s\" before and would now be \"%s\"", row->registration_id, id);
+	return put_field(j, row->registration_id, id, REGID_ROOM, e);
 }
 
 static bool fill_intent(const struct job *j, int64_t time_ms, struct intent *ret, struct err *e)
@@ -154,15 +182,30 @@ bool reserve_intent(struct job *j, struct intent *ret, struct err *e)
 	return ok;
 }
 
-bool reserve_traces(struct job *j, struct err *e)
+bool reserve_traces(struct job *j, const struct registration *state, struct err *e)
 {
 	struct ledger *l = j->line->ledger;
 	const struct job_row *row = &j->row;
 	int64_t now = clock_wall_ms();
 	if (!ledger_begin(l, e))
 		return false;
-	bool ok = jobs_put(l, row, e) &&
-		  jobs_keep_trace(l, row->id, "registration", dps_endpoint(j->line->dps), row->registration_id, now, e) &&
-		  jobs_keep_trace(l, row->id, "hub device", row->hub, row->device_id, now, e);
+	bool ok = jobs_keep_trace(l, row->id, "registration", dps_endpoint(j->line->dps), row->registration_id, now, e) &&
+		  jobs_keep_trace(l, row->id, "hub device", state->hub, state->device_id, now, e);
+	return commit_or_undo(l, ok, e);
+}
+
+bool reserve_no_registration(struct job *j, struct err *e)
+{
+	struct ledger *l = j->line->ledger;
+	const struct job_row *row = &j->row;
+	const char *place = dps_endpoint(j->line->dps);
+	AUTO(json) json_t *body = json_pack("{s:s, s:s, s:s}", "what", "registration", "where", place, "name", row->registration_id);
+	uint64_t index;
+	if (!body)
+		return err_set(e, E_NOMEM, "audit entry");
+	if (!ledger_begin(l, e))
+		return false;
+	bool ok = jobs_drop_trace(l, row->id, "registration", place, row->registration_id, e) &&
+		  audit_append(l, "trace.removed", row->id, body, clock_wall_ms(), &index, e);
 	return commit_or_undo(l, ok, e);
 }

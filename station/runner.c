@@ -61,8 +61,7 @@ static bool try_stage(struct job *j, const struct stage *stage, const struct run
 /* Says how a lost child ended, and that a pulled unit was pulled: the symptoms come before the cause is known. */
 static void find_cause(const struct job *j, const struct runner_hooks *hooks, struct err *e)
 {
-	char why[80];
-	if (e->code != E_CHILD_LOST && !wants_reopening(e->code))
+	if (!wants_reopening(e->code))
 		return;
 	hooks->wait(hooks->ctx, 50);
 	if (!hooks->present(hooks->ctx)) {
@@ -70,11 +69,8 @@ static void find_cause(const struct job *j, const struct runner_hooks *hooks, st
 		err_set(e, E_USB_GONE, "pulled in stage %s", pipeline[j->stage].name);
 		return;
 	}
-	if (e->code == E_CHILD_LOST) {
-		children_why(&j->children, why, sizeof(why));
-		if (why[0])
-			err_in(e, "%s", why);
-	}
+	if (e->code == E_CHILD_LOST)
+		children_cause(&j->children, e);
 }
 
 enum outcome { STAGE_DONE, STAGE_FAILED, STAGE_REOPEN };
@@ -128,6 +124,13 @@ static bool run_all(struct job *j, const struct runner_hooks *hooks)
 	return true;
 }
 
+/* What an error means that ended a job: no try was left. */
+static enum err_class final_class(const struct err *e)
+{
+	const struct err_row *row = err_row(e->code);
+	return row->class == ERR_RETRY ? row->exhausted : row->class;
+}
+
 /* The four verdicts. A unit whose certificate is installed, and which only waits for the cloud, is BUILT. */
 static enum job_verdict verdict_of(const struct job *j, bool complete)
 {
@@ -136,20 +139,19 @@ static enum job_verdict verdict_of(const struct job *j, bool complete)
 	};
 	if (complete)
 		return VERDICT_PASS;
-	const struct err_row *row = err_row(j->error.code);
-	enum err_class class = row->class == ERR_RETRY ? row->exhausted : row->class;
-	bool installed = !strcmp(j->row.stage, "install") || !strcmp(j->row.stage, "enroll");
-	if (class == ERR_RETRY && installed)
+	enum err_class class = final_class(&j->error);
+	if (class == ERR_RETRY && j->stage > pipeline_find("install"))
 		return VERDICT_BUILT;
 	return by_class[class];
 }
 
-/* A unit that was PASS stays PASS on record when it is looked at again; what the operator sees is what happened now. */
+/* A unit that was PASS stays PASS on record when it is looked at again; what the operator sees is what happened now. What could not be put on
+ * record is no PASS. */
 static void conclude(struct job *j, bool complete)
 {
 	struct err e = {0};
 	const struct err_row *row = err_row(j->error.code);
-	if (!complete && row->class == ERR_STATION)
+	if (!complete && final_class(&j->error) == ERR_STATION)
 		line_set_unfit(j->line, &j->error);
 	if (complete)
 		err_clear(&j->error);
@@ -159,8 +161,11 @@ static void conclude(struct job *j, bool complete)
 		snprintf(j->row.error, sizeof(j->row.error), "%s", complete ? "" : row->code);
 		snprintf(j->row.error_what, sizeof(j->row.error_what), "%s", j->error.what);
 	}
-	if (!journal_verdict(j, &e))
-		line_set_unfit(j->line, &e);
+	if (journal_verdict(j, &e))
+		return;
+	line_set_unfit(j->line, &e);
+	j->verdict = VERDICT_HOLD;
+	j->error = complete ? e : j->error;
 }
 
 void runner_run(struct job *j, const struct runner_hooks *hooks)
@@ -169,6 +174,7 @@ void runner_run(struct job *j, const struct runner_hooks *hooks)
 	bool complete = false;
 	if (!journal_visit(j, &e)) {
 		j->error = e;
+		j->verdict = VERDICT_HOLD;
 		line_set_unfit(j->line, &e);
 	} else {
 		complete = run_all(j, hooks);

@@ -4,29 +4,10 @@
 #include "station/base/clock.h"
 #include "station/base/log.h"
 
-#include <stdio.h>
 #include <string.h>
 
 #define SIGNER_READY_MS 30000	/* a passphrase is stretched on purpose */
 #define SIGNER_ANSWER_MS 10000
-
-void signing_setup(const struct config *config, struct signer_profile *profiles, struct signer_setup *ret)
-{
-	char *path = NULL;
-	for (size_t i = 0; i < config->profile_count; i++) {
-		memcpy(profiles[i].name, config->profile[i].name, sizeof(profiles[i].name));
-		profiles[i].validity_days = config->profile[i].validity_days;
-	}
-	*ret = (struct signer_setup){
-		.chain_path = config->ca_chain, .key_path = config->ca_key, .passphrase = config->ca_passphrase,
-		.log_key_path = config->ca_log_key, .origin = config->log_origin,
-		.issue_until_ms = config->ca_issue_until_ms, .profiles = profiles, .profile_count = config->profile_count,
-	};
-	/* The setup lives as long as the signer's process. */
-	if (asprintf(&path, "%s/signer.state", config->state_dir) < 0)
-		path = NULL;
-	ret->state_path = path;
-}
 
 /* Others read the chain in s->info without the lock: it is written once, and a later signer must be the same. */
 static bool start(struct signing *s, struct err *e)
@@ -113,6 +94,16 @@ static bool ask_once(struct signing *s, question *ask, void *ctx, struct err *e)
 	return true;
 }
 
+/* A unit is not to blame for a signer that ends again and again. */
+static void blame_signer(struct err *e)
+{
+	struct err cause = *e;
+	if (cause.code != E_CHILD_LOST && cause.code != E_CHILD_SILENT)
+		return;
+	err_clear(e);
+	err_set(e, E_SIGN, "the signer was lost twice: %s", cause.what);
+}
+
 static bool ask_signer(struct signing *s, question *ask, void *ctx, struct err *e)
 {
 	pthread_mutex_lock(&s->lock);
@@ -122,6 +113,8 @@ static bool ask_signer(struct signing *s, question *ask, void *ctx, struct err *
 		log_err(LOG_LEVEL_WARN, e, "the signer was lost, starting another");
 		err_clear(e);
 		ok = start(s, e) && ask_once(s, ask, ctx, e);
+		if (!ok)
+			blame_signer(e);
 	}
 	pthread_mutex_unlock(&s->lock);
 	return ok;

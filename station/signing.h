@@ -18,9 +18,6 @@ struct signing {
 	struct signer_info info;	/* head kept current */
 };
 
-/* The signer's setup out of the configuration; texts and profiles are lent from config and `profiles`. */
-void signing_setup(const struct config *config, struct signer_profile *profiles, struct signer_setup *ret);
-
 /* Starts the signer and waits until it is ready. Errors of signer_open, E_CHILD_LOST. */
 WARN_UNUSED bool signing_open(struct signing *s, const struct launcher *launcher, struct ledger *ledger, struct err *e);
 void signing_close(struct signing *s);

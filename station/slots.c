@@ -18,6 +18,7 @@ struct slot {
 	pthread_cond_t news;
 	bool present;
 	uint64_t arrivals;	/* counts plugs: the worker handles each once */
+	uint64_t handled;	/* the plug that the worker is at, or was */
 	struct usb_facts usb;
 	struct slot_view view;
 };
@@ -77,11 +78,17 @@ static void job_changed(void *ctx, const struct job *j)
 	publish(s);
 }
 
+/* The unit that the worker is at is still there, and not another one in its place. With the lock held. */
+static bool is_there(const struct slot *s)
+{
+	return s->present && s->arrivals == s->handled;
+}
+
 static bool device_present(void *ctx)
 {
 	struct slot *s = ctx;
 	pthread_mutex_lock(&s->lock);
-	bool present = s->present;
+	bool present = is_there(s);
 	pthread_mutex_unlock(&s->lock);
 	return present;
 }
@@ -104,7 +111,7 @@ static void wait_ms(void *ctx, int64_t ms)
 	struct slot *s = ctx;
 	struct timespec end = until(ms);
 	pthread_mutex_lock(&s->lock);
-	while (s->present && !atomic_load(&s->all->line->stopping))
+	while (is_there(s) && !atomic_load(&s->all->line->stopping))
 		if (pthread_cond_timedwait(&s->news, &s->lock, &end) != 0)
 			break;
 	pthread_mutex_unlock(&s->lock);
@@ -112,22 +119,23 @@ static void wait_ms(void *ctx, int64_t ms)
 
 /* ---- the worker ---- */
 
-/* Waits until the unit with this arrival is gone, or another has taken its place. */
-static void wait_until_gone(struct slot *s, uint64_t arrival)
+/* Waits until the unit is gone, or another has taken its place. */
+static void wait_until_gone(struct slot *s)
 {
 	pthread_mutex_lock(&s->lock);
-	while (s->present && s->arrivals == arrival && !atomic_load(&s->all->line->stopping))
+	while (is_there(s) && !atomic_load(&s->all->line->stopping))
 		pthread_cond_wait(&s->news, &s->lock);
 	pthread_mutex_unlock(&s->lock);
 }
 
-static bool wait_for_unit(struct slot *s, uint64_t handled, uint64_t *ret_arrival, struct usb_facts *ret)
+static bool wait_for_unit(struct slot *s, struct usb_facts *ret)
 {
 	pthread_mutex_lock(&s->lock);
-	while (!(s->present && s->arrivals > handled) && !atomic_load(&s->all->line->stopping))
+	while (!(s->present && s->arrivals > s->handled) && !atomic_load(&s->all->line->stopping))
 		pthread_cond_wait(&s->news, &s->lock);
-	*ret_arrival = s->arrivals;
+	s->handled = s->arrivals;
 	*ret = s->usb;
+	line_unit_arrives(s->all->line, s->config);
 	pthread_mutex_unlock(&s->lock);
 	return !atomic_load(&s->all->line->stopping);
 }
@@ -136,9 +144,8 @@ static void *work(void *arg)
 {
 	struct slot *s = arg;
 	const struct runner_hooks hooks = {job_changed, device_present, wait_ms, s};
-	uint64_t arrival = 0;
 	struct usb_facts usb;
-	while (wait_for_unit(s, arrival, &arrival, &usb)) {
+	while (wait_for_unit(s, &usb)) {
 		struct job job;
 		struct err e = {0};
 		bool pulled = false;
@@ -148,7 +155,8 @@ static void *work(void *arg)
 			pulled = job.error.code == E_USB_GONE;
 			job_fini(&job);
 		}
-		wait_until_gone(s, arrival);
+		wait_until_gone(s);
+		line_release_unit(s->all->line, s->config);
 		if (pulled)
 			continue;	/* the call to plug it in again stays until a unit comes */
 		pthread_mutex_lock(&s->lock);
@@ -220,6 +228,7 @@ void slots_seen(void *ctx, enum usb_event event, const struct usb_facts *facts)
 	bool stale = event == USB_LEFT && s->present && strcmp(s->usb.node, facts->node) != 0;
 	if (!stale) {
 		s->present = event == USB_ARRIVED;
+		line_unit_leaves(all->line, s->config);	/* whoever was here: pulled, or another took its place */
 		if (event == USB_ARRIVED) {
 			s->usb = *facts;
 			s->arrivals++;

@@ -235,6 +235,22 @@ static void what_a_rehearsal_left_is_kept_once(void **state)
 	assert_string_equal(seen, "1|registration|0ne00000000|reg-1|3;1|hub device|hub.example|dev-1|4;");
 }
 
+static void what_was_removed_again_is_forgotten_and_nothing_else(void **state)
+{
+	struct scratch *s = *state;
+	char seen[256] = "";
+	struct job_row row = unit(1);
+	put(s, &row);
+	OK(ledger_begin(s->l, &e));
+	OK(jobs_keep_trace(s->l, row.id, "registration", "0ne00000000", "reg-1", 3, &e));
+	OK(jobs_keep_trace(s->l, row.id, "hub device", "hub.example", "dev-1", 4, &e));
+	OK(jobs_drop_trace(s->l, row.id, "registration", "0ne00000000", "reg-1", &e));
+	OK(jobs_drop_trace(s->l, row.id, "registration", "0ne00000000", "reg-1", &e));
+	OK(ledger_commit(s->l, &e));
+	OK(traces_scan(s->l, note_trace, seen, &e));
+	assert_string_equal(seen, "1|hub device|hub.example|dev-1|4;");
+}
+
 static void a_trace_of_no_job_or_of_no_kind_is_refused(void **state)
 {
 	struct scratch *s = *state;
@@ -291,6 +307,7 @@ int main(void)
 		TEST(jobs_are_told_oldest_first_until_told_to_stop),
 		TEST(every_verdict_is_counted),
 		TEST(what_a_rehearsal_left_is_kept_once),
+		TEST(what_was_removed_again_is_forgotten_and_nothing_else),
 		TEST(a_trace_of_no_job_or_of_no_kind_is_refused),
 		TEST(a_job_is_never_removed),
 		TEST(a_row_that_was_spoiled_by_hand_is_said_to_be_corrupt),
