@@ -16,7 +16,8 @@ static inline void json_auto(json_t **j)
 /* Parses one JSON text of `len` bytes; duplicate members are refused. E_JSON. The caller drops *ret. */
 WARN_UNUSED bool json_parse(const char *text, size_t len, json_t **ret, struct err *e);
 
-/* Appends the canonical form: members sorted by name, no white space. E_JSON for a NULL j, as jansson gives it when memory is out. */
+/* Appends the canonical form: members sorted by name, no white space. E_JSON for a NULL j, as jansson gives it when
+ * memory is out. */
 WARN_UNUSED bool json_canonical(const json_t *j, struct bytes *ret, struct err *e);
 
 /* Members of an object; a missing one or one of another type is E_JSON naming it. Text is lent, as long as the object lives. */
