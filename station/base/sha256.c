@@ -3,8 +3,9 @@
 
 #include <openssl/sha.h>
 
-/* The SHA256_* functions are deprecated in favour of the EVP interface; but that one, and the one-shot SHA256() on top of it, fetches the
- * algorithm for every digest, which costs more than hashing the short messages that are hashed here in quantity. */
+/* The SHA256_* functions are deprecated in favour of the EVP interface; but that one, and the one-shot SHA256() on top
+ * of it, fetches the algorithm for every digest, which costs more than hashing the short messages that are hashed here
+ * in quantity. */
 #pragma GCC diagnostic push
 #pragma GCC diagnostic ignored "-Wdeprecated-declarations"
 void sha256(const struct span *parts, size_t count, uint8_t out[static SHA256_SIZE])
