@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The Unix socket of the line (docs/control.md): answers requests and tells watchers what happens. One thread; a client that does not read
- * is dropped when CONTROL_BACKLOG bytes wait for it, so that a hung terminal never holds up the line. */
+/* The Unix socket of the line (docs/control.md): answers requests and tells watchers what happens. One thread; a client
+ * that does not read is dropped when CONTROL_BACKLOG bytes wait for it, so that a hung terminal never holds up the
+ * line. */
 #ifndef STATION_CONTROL_H
 #define STATION_CONTROL_H
 

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What the audit log says of a job, and the job row beside it: each function is one transaction, and returns when it is on disk.
- * Entries: "visit" (a unit came into a slot), "stage.begin" (before a stage that may change the device), "stage.done" with the stage's evidence,
- * "stage.failed", "verdict". Bytes of a device stand in it only as hashes and checked texts. */
+/* What the audit log says of a job, and the job row beside it: each function is one transaction, and returns when it is
+ * on disk. Entries: "visit" (a unit came into a slot), "stage.begin" (before a stage that may change the device),
+ * "stage.done" with the stage's evidence, "stage.failed", "verdict". Bytes of a device stand in it only as hashes and
+ * checked texts. */
 #ifndef STATION_JOURNAL_H
 #define STATION_JOURNAL_H
 

@@ -1,9 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The launcher: a process forked before any thread exists and before anything is open, which forks the children of the line.
+/* The launcher: a process forked before any thread exists and before anything is open, which forks the children of the
+ * line.
  *
- * It forks the signer once, and for each job a driver child and a verifier child with a socket between them. A child has its own
- * descriptors and nothing else: what the launcher holds (one socket per running job) it closes first. The launcher reaps, and tells the line over
- * the job's report socket how a child ended; when the line closes that socket, the launcher kills what is left of the job; when the line ends, all. */
+ * It forks the signer once, and for each job a driver child and a verifier child with a socket between them. A child
+ * has its own descriptors and nothing else: what the launcher holds (one socket per running job) it closes first. The
+ * launcher reaps, and tells the line over the job's report socket how a child ended; when the line closes that socket,
+ * the launcher kills what is left of the job; when the line ends, all. */
 #ifndef STATION_LAUNCHER_H
 #define STATION_LAUNCHER_H
 
@@ -35,8 +37,9 @@ struct children {
 /* Forks both children for the device at `node` (/dev/bus/usb/BBB/DDD). Thread-safe. */
 WARN_UNUSED bool launcher_job(const struct launcher *l, const char *node, const char *driver, int profile,
 			      struct children *ret, struct err *e);
-/* Why a child of the job was lost (*e is E_CHILD_LOST): the device could not be opened, which replaces *e (E_USB_GONE, E_USB_OPEN, E_NO_DRIVER), or
- * how the child ended, "driver child killed by signal 9" and the like, put before its text. Waits a moment for the report. */
+/* Why a child of the job was lost (*e is E_CHILD_LOST): the device could not be opened, which replaces *e (E_USB_GONE,
+ * E_USB_OPEN, E_NO_DRIVER), or how the child ended, "driver child killed by signal 9" and the like, put before its
+ * text. Waits a moment for the report. */
 void children_cause(const struct children *c, struct err *e);
 /* Ends the job's children. */
 void children_fini(struct children *c);

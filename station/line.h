@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What all slots of a running line share: the doors to ledger, signer, launcher and cloud, who is being worked on right now, and whether
- * the line is fit. Made by line_open before the first device, ended by line_close after the last worker. */
+/* What all slots of a running line share: the doors to ledger, signer, launcher and cloud, who is being worked on right
+ * now, and whether the line is fit. Made by line_open before the first device, ended by line_close after the last
+ * worker. */
 #ifndef STATION_LINE_H
 #define STATION_LINE_H
 
@@ -42,13 +43,14 @@ void line_dps_setup(const struct config *c, struct dps_setup *ret);
 WARN_UNUSED bool line_open(struct line *l, const struct config *config, const struct launcher *launcher, struct err *e);
 void line_close(struct line *l);
 
-/* A unit's time in a slot: it arrives, is claimed by its key once that was judged, leaves when it is pulled, and is released by the slot's worker
- * when that has let go of it. So an endorsement key is in one slot only, from its claim until it was pulled: E_CLONE if a unit that has not been
- * pulled holds it in another slot. A unit that was pulled there in mid-work and came here is no clone, but two workers must not have it: waits until
- * the other has let go, E_UNIT_BUSY after the deadline. `slot` is one of config->slot. */
+/* A unit's time in a slot: it arrives, is claimed by its key once that was judged, leaves when it is pulled, and is
+ * released by the slot's worker when that has let go of it. So an endorsement key is in one slot only, from its claim
+ * until it was pulled: E_CLONE if a unit that has not been pulled holds it in another slot. A unit that was pulled
+ * there in mid-work and came here is no clone, but two workers must not have it: waits until the other has let go,
+ * E_UNIT_BUSY after the deadline. `slot` is one of config->slot. */
 void line_unit_arrives(struct line *l, const struct config_slot *slot);
-WARN_UNUSED bool line_claim_unit(struct line *l, const uint8_t ek_spki[static SHA256_SIZE], const struct config_slot *slot, int64_t deadline_ms,
-				 struct err *e);
+WARN_UNUSED bool line_claim_unit(struct line *l, const uint8_t ek_spki[static SHA256_SIZE], const struct config_slot *slot,
+				 int64_t deadline_ms, struct err *e);
 void line_unit_leaves(struct line *l, const struct config_slot *slot);
 void line_release_unit(struct line *l, const struct config_slot *slot);
 

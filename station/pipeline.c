@@ -1,9 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The sentence: detect the device, identify it, read its endorsement key, make its leaf key, attest that both live in one genuine TPM, derive its
- * registration id, sign its leaf, install leaf and chain, enroll it, verify by registering as the device would, finish its factory mode, record.
+/* The sentence: detect the device, identify it, read its endorsement key, make its leaf key, attest that both live in
+ * one genuine TPM, derive its registration id, sign its leaf, install leaf and chain, enroll it, verify by registering
+ * as the device would, finish its factory mode, record.
  *
- * Every stage may be run again after a power cut at any instant: it looks at what is there first, and what it made before is found again.
- * A device that comes back starts at the top; the ledger and the device together say what is already done. */
+ * Every stage may be run again after a power cut at any instant: it looks at what is there first, and what it made
+ * before is found again. A device that comes back starts at the top; the ledger and the device together say what is
+ * already done. */
 #include "station/pipeline.h"
 #include "certs/ca.h"
 #include "certs/remote_key.h"
@@ -167,7 +169,8 @@ static bool leaf_holds(const struct job *j, struct err *e)
 	return cert_chain_holds(j->row.leaf.data, j->row.leaf.len, chain, count, ca->root, ca->root_len, e);
 }
 
-/* A leaf of an earlier visit, which must not be installed under a chain that is not its own. What a closed unit holds is not changed any more. */
+/* A leaf of an earlier visit, which must not be installed under a chain that is not its own. What a closed unit holds
+ * is not changed any more. */
 static bool leaf_is_still_good(const struct job *j, struct err *e)
 {
 	struct err why = {0};
@@ -225,8 +228,8 @@ static bool install(struct job *j, struct err *e)
 	return device->install(&j->device, &call, &j->bundle, e);
 }
 
-/* A member of an enrollment group needs no entry of its own: that the group is there, enabled, and holds our CA is what preflight proved,
- * and what is checked here is that the leaf really hangs from that CA. */
+/* A member of an enrollment group needs no entry of its own: that the group is there, enabled, and holds our CA is what
+ * preflight proved, and what is checked here is that the leaf really hangs from that CA. */
 static bool enroll(struct job *j, struct err *e)
 {
 	return leaf_holds(j, e);
@@ -256,7 +259,8 @@ static bool rehearse(struct job *j, struct err *e)
 	struct runtime_result result = {0};
 	if (!runtime_register(j->line->dps, j->row.registration_id, &identity, j->deadline_ms, &result, e))
 		return err_in(e, "rehearsal of %s", j->row.registration_id);
-	/* The hub stands in the row only when all this is done: until then a next try begins it again, which changes nothing in the cloud. */
+	/* The hub stands in the row only when all this is done: until then a next try begins it again, which changes
+	 * nothing in the cloud. */
 	return reserve_traces(j, &result.state, e) && (j->profile->keep_registration || remove_registration(j, e)) &&
 	       TEXT_COPY(j->row.hub, result.state.hub, e) && TEXT_COPY(j->row.device_id, result.state.device_id, e);
 }

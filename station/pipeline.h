@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The stages of a device's life, in order. A row says everything that the runner, the screens and the tests need to know of a stage;
- * `station stages` prints it and docs/pipeline.md holds the same table. */
+/* The stages of a device's life, in order. A row says everything that the runner, the screens and the tests need to
+ * know of a stage; `station stages` prints it and docs/pipeline.md holds the same table. */
 #ifndef STATION_PIPELINE_H
 #define STATION_PIPELINE_H
 

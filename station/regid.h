@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The registration id: derived from a key or a template, and held against the rules of DPS and X.509.
  *
- * DPS takes up to 128 characters of a-z A-Z 0-9 - . _ :, any case, and compares without case; its documents disagree about a final '-'.
- * X.509 bounds a common name to 64 (RFC 5280, ub-common-name). The station therefore writes lower case, begins and ends alphanumeric, and stays within 64. */
+ * DPS takes up to 128 characters of a-z A-Z 0-9 - . _ :, any case, and compares without case; its documents disagree
+ * about a final '-'. X.509 bounds a common name to 64 (RFC 5280, ub-common-name). The station therefore writes lower
+ * case, begins and ends alphanumeric, and stays within 64. */
 #ifndef STATION_REGID_H
 #define STATION_REGID_H
 
@@ -23,13 +24,14 @@ struct regid_facts {
 };
 
 /* Fills "{serial}", "{model}", "{ek}" in, lowers the case, checks. E_ID_INVALID. */
-WARN_UNUSED bool regid_from_template(const char *template, const struct regid_facts *facts, char out[static REGID_ROOM], struct err *e);
+WARN_UNUSED bool regid_from_template(const char *template, const struct regid_facts *facts, char out[static REGID_ROOM],
+				     struct err *e);
 
 /* True if the id may stand; otherwise E_ID_INVALID says which rule it breaks. */
 WARN_UNUSED bool regid_is_valid(const char *id, struct err *e);
 
-/* SHA-256 of a marshalled TPM2B_PUBLIC given as its bytes or their base64 (white space around it allowed). E_TEXT says what is wrong with the form, such as
- * a size prefix that does not fit. */
+/* SHA-256 of a marshalled TPM2B_PUBLIC given as its bytes or their base64 (white space around it allowed). E_TEXT says
+ * what is wrong with the form, such as a size prefix that does not fit. */
 WARN_UNUSED bool regid_hash_ek_file(const void *data, size_t len, uint8_t ret[static SHA256_SIZE], struct err *e);
 
 #endif

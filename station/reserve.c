@@ -30,8 +30,8 @@ static bool random_bytes(void *out, size_t len, struct err *e)
 	return getrandom(out, len, 0) == (ssize_t)len || err_errno(e, E_FILE, "random numbers");
 }
 
-/* Puts the row with a new value in one of its fields. A value that the ledger refuses, because another unit has it, does not stay in the job:
- * what is recorded of it from then on must be accepted. */
+/* Puts the row with a new value in one of its fields. A value that the ledger refuses, because another unit has it,
+ * does not stay in the job: what is recorded of it from then on must be accepted. */
 static bool put_field(struct job *j, void *field, const void *value, size_t size, struct err *e)
 {
 	uint8_t before[sizeof(j->row.registration_id)];
@@ -43,7 +43,8 @@ static bool put_field(struct job *j, void *field, const void *value, size_t size
 	return false;
 }
 
-/* The row must be this unit's in every field that is known already; once an intent to sign is on record, that stands for this profile. */
+/* The row must be this unit's in every field that is known already; once an intent to sign is on record, that stands
+ * for this profile. */
 static bool row_is_this_unit(const struct job *j, const struct job_row *row, struct err *e)
 {
 	if (strcmp(row->serial, j->identity.serial) != 0)
@@ -149,7 +150,8 @@ static bool take_time(void *ctx, uint64_t index, const char *type, const char *j
 	return false;
 }
 
-/* The intent that stands in the log, with its own time: the leaf that comes of it is the same certificate, however often it is signed. */
+/* The intent that stands in the log, with its own time: the leaf that comes of it is the same certificate, however
+ * often it is signed. */
 static bool old_intent(struct job *j, struct intent *ret, struct err *e)
 {
 	struct found_time found = {-1};

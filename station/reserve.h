@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What a stage puts on record before it goes on: who the unit is, whose key this is, the intent to sign, what was left in the cloud.
- * Each is one transaction; each refuses an identity that another unit has (promise 3). */
+/* What a stage puts on record before it goes on: who the unit is, whose key this is, the intent to sign, what was left
+ * in the cloud. Each is one transaction; each refuses an identity that another unit has (promise 3). */
 #ifndef STATION_RESERVE_H
 #define STATION_RESERVE_H
 
@@ -8,12 +8,13 @@
 #include "station/job.h"
 #include "station/regid.h"
 
-/* Finds the unit by its judged endorsement key and takes its row over, or makes a row. E_CLONE if the key, or the serial number, belongs to another
- * unit or is in another slot now; E_UNIT_BUSY (line.h); E_UNIT_PROFILE if its certificate was intended under another profile; E_BRIDGE_CLOSED for
- * a closed unit that this ledger did not close. */
+/* Finds the unit by its judged endorsement key and takes its row over, or makes a row. E_CLONE if the key, or the
+ * serial number, belongs to another unit or is in another slot now; E_UNIT_BUSY (line.h); E_UNIT_PROFILE if its
+ * certificate was intended under another profile; E_BRIDGE_CLOSED for a closed unit that this ledger did not close. */
 WARN_UNUSED bool reserve_unit(struct job *j, struct err *e);
 
-/* Puts the attested leaf key into the row. E_CLONE if another unit has it, or if this unit had another one when its leaf was intended. */
+/* Puts the attested leaf key into the row. E_CLONE if another unit has it, or if this unit had another one when its
+ * leaf was intended. */
 WARN_UNUSED bool reserve_leaf_key(struct job *j, struct err *e);
 
 /* Puts the registration id into the row. E_CLONE if another unit has it, or if this unit had another one before. */

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The result of a unit, as it leaves the station: STATE/results/REGISTRATION-ID.json, replaced atomically, with the checkpoint that makes the
- * audit log's history fixed from then on. */
+/* The result of a unit, as it leaves the station: STATE/results/REGISTRATION-ID.json, replaced atomically, with the
+ * checkpoint that makes the audit log's history fixed from then on. */
 #ifndef STATION_RESULT_H
 #define STATION_RESULT_H
 

@@ -145,8 +145,8 @@ static enum job_verdict verdict_of(const struct job *j, bool complete)
 	return by_class[class];
 }
 
-/* A unit that was PASS stays PASS on record when it is looked at again; what the operator sees is what happened now. What could not be put on
- * record is no PASS. */
+/* A unit that was PASS stays PASS on record when it is looked at again; what the operator sees is what happened now.
+ * What could not be put on record is no PASS. */
 static void conclude(struct job *j, bool complete)
 {
 	struct err e = {0};

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Steps a job through the pipeline. The runner, and only the runner, owns time and failure: it sets the deadline, runs the stage, writes job row
- * and audit entry in one transaction, looks at the error's class, waits and tries again, and gives the verdict. */
+/* Steps a job through the pipeline. The runner, and only the runner, owns time and failure: it sets the deadline, runs
+ * the stage, writes job row and audit entry in one transaction, looks at the error's class, waits and tries again, and
+ * gives the verdict. */
 #ifndef STATION_RUNNER_H
 #define STATION_RUNNER_H
 
@@ -15,7 +16,8 @@ struct runner_hooks {
 	void *ctx;
 };
 
-/* Runs the job to its end and gives it its verdict; always ends with JOB_DONE and a ledger that says so (or a line that is unfit). */
+/* Runs the job to its end and gives it its verdict; always ends with JOB_DONE and a ledger that says so (or a line that
+ * is unfit). */
 void runner_run(struct job *j, const struct runner_hooks *hooks);
 
 #endif

@@ -28,7 +28,8 @@ static bool start(struct signing *s, struct err *e)
 }
 
 /* The ledger's head, and the proof that it extends the newest head that the signer knows. */
-static bool ledger_head(struct signing *s, uint64_t *size, struct merkle_hash *root, struct merkle_proof *consistency, struct err *e)
+static bool ledger_head(struct signing *s, uint64_t *size, struct merkle_hash *root, struct merkle_proof *consistency,
+			struct err *e)
 {
 	if (!audit_head(s->ledger, size, root, e))
 		return false;

@@ -22,7 +22,8 @@ struct signing {
 WARN_UNUSED bool signing_open(struct signing *s, const struct launcher *launcher, struct ledger *ledger, struct err *e);
 void signing_close(struct signing *s);
 
-/* The chain as a device gets it, issuing CA first: spans lent from the signer's info, at most SIGNER_CHAIN_MAX. Returns how many. */
+/* The chain as a device gets it, issuing CA first: spans lent from the signer's info, at most SIGNER_CHAIN_MAX. Returns
+ * how many. */
 size_t signing_chain(const struct signing *s, struct bytes *ret);
 
 /* Signs the leaf of an intent that stands in the ledger as entry `index`. */

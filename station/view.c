@@ -44,19 +44,29 @@ static json_t *times_json(const struct slot_view *v)
 	return times;
 }
 
+/* Why the unit is not done: the catalogue's words, or empty ones. */
+static json_t *error_json(const struct slot_view *v)
+{
+	const struct err_row *row = err_row(v->error.code);
+	bool failed = v->error.code != E_NONE;
+	return json_pack("{s:s, s:s, s:s, s:s}", "code", failed ? row->code : "", "todo", failed ? row->todo : "", "whom",
+			 failed ? row->whom : "", "what", v->error.what);
+}
+
 json_t *slot_view_json(const struct slot_view *v)
 {
 	char text[256];
-	const struct err_row *row = err_row(v->error.code);
-	bool failed = v->error.code != E_NONE;
 	sentence(v, text, sizeof(text));
-	return json_pack("{s:s, s:s, s:s, s:s, s:s, s:i, s:i, s:s, s:s, s:s, s:s, s:s, s:b, s:b, s:s, s:s, s:s, s:s, s:s, s:I, s:o, s:b, s:s}",
-			 "name", v->name, "port", v->port, "profile", v->profile, "state", state_text(v), "stage",
-			 v->working ? pipeline[v->stage].name : "", "stage_index", v->stage, "stage_count", pipeline_count, "serial", v->serial,
-			 "registration_id", v->registration_id, "hub", v->hub, "device_id", v->device_id, "verdict", verdict_name(v->verdict),
-			 "safe_to_remove", v->safe_to_remove, "present", v->present, "sentence", text, "code", failed ? row->code : "", "todo",
-			 failed ? row->todo : "", "whom", failed ? row->whom : "", "what", v->error.what, "since_ms",
-			 (json_int_t)v->since_ms, "times", times_json(v), "recognised", v->recognised, "checkpoint", v->checkpoint);
+	json_t *slot = json_pack("{s:s, s:s, s:s, s:s, s:s, s:i, s:i, s:s, s:s, s:I}", "name", v->name, "port", v->port, "profile",
+				 v->profile, "state", state_text(v), "stage", v->working ? pipeline[v->stage].name : "", "stage_index",
+				 v->stage, "stage_count", pipeline_count, "sentence", text, "verdict", verdict_name(v->verdict),
+				 "since_ms", (json_int_t)v->since_ms);
+	json_object_update_new(slot, json_pack("{s:s, s:s, s:s, s:s, s:s}", "serial", v->serial, "registration_id", v->registration_id,
+					       "hub", v->hub, "device_id", v->device_id, "checkpoint", v->checkpoint));
+	json_object_update_new(slot, json_pack("{s:b, s:b, s:b, s:o}", "safe_to_remove", v->safe_to_remove, "present", v->present,
+					       "recognised", v->recognised, "times", times_json(v)));
+	json_object_update_new(slot, error_json(v));
+	return slot;
 }
 
 json_t *stray_view_json(const struct stray_view *v)

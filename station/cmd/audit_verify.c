@@ -68,8 +68,8 @@ static int verify(const char *ledger_path, const char *checkpoint, const char *v
 static int run(int argc, char **argv, struct err *e)
 {
 	const char *config_path = NULL, *ledger = NULL, *checkpoint = NULL, *vkey = NULL;
-	const struct command_option options[] = {{"config", &config_path, NULL}, {"ledger", &ledger, NULL}, {"checkpoint", &checkpoint, NULL},
-						 {"vkey", &vkey, NULL}, {0}};
+	const struct command_option options[] = {{"config", &config_path, NULL}, {"ledger", &ledger, NULL},
+						 {"checkpoint", &checkpoint, NULL}, {"vkey", &vkey, NULL}, {0}};
 	struct config *config = NULL;
 	char path[PATH_MAX];
 	if (!command_options(&argc, argv, options, e))

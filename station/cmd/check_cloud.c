@@ -31,4 +31,5 @@ static int check(int argc, char **argv, struct err *e)
 	return ok ? EXIT_OK : EXIT_FAILED;
 }
 
-const struct command check_cloud_command = {"check-cloud", "--config FILE", "each hop to DPS: name, proxy, TLS, clock, token, right", check};
+const struct command check_cloud_command = {"check-cloud", "--config FILE",
+					    "each hop to DPS: name, proxy, TLS, clock, token, right", check};

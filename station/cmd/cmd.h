@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* One row per verb. A verb is one short file in station/cmd/ that defines `const struct command NAME_command`; the table is in station/main.c.
- * The console's file is in ui/, which the station does not know: only this declaration and the linker join them. */
+/* One row per verb. A verb is one short file in station/cmd/ that defines `const struct command NAME_command`; the
+ * table is in station/main.c. The console's file is in ui/, which the station does not know: only this declaration and
+ * the linker join them. */
 #ifndef STATION_CMD_CMD_H
 #define STATION_CMD_CMD_H
 
@@ -10,7 +11,8 @@ struct command {
 	const char *name;	/* one or two words: "run", "audit verify" */
 	const char *usage;	/* options behind the name */
 	const char *summary;	/* one line */
-	/* argv[0] is the first word behind the name. Returns the exit code (below); on failure it has set *e, which main prints as three lines. */
+	/* argv[0] is the first word behind the name. Returns the exit code (below); on failure it has set *e, which
+	 * main prints as three lines. */
 	int (*run)(int argc, char **argv, struct err *e);
 };
 
@@ -24,7 +26,8 @@ struct command_option {
 };
 WARN_UNUSED bool command_options(int *argc, char **argv, const struct command_option *options, struct err *e);
 
-extern const struct command run_command, devices_command, id_command, check_config_command, check_cloud_command, group_ensure_command,
-	ca_init_command, ca_prove_command, audit_verify_command, report_command, stages_command, status_command, watch_command, console_command;
+extern const struct command run_command, devices_command, id_command, check_config_command, check_cloud_command,
+	group_ensure_command, ca_init_command, ca_prove_command, audit_verify_command, report_command, stages_command,
+	status_command, watch_command, console_command;
 
 #endif

@@ -15,8 +15,8 @@ static void show(void *ctx, enum usb_event event, const struct usb_facts *f)
 	if (event != USB_ARRIVED)
 		return;
 	++*count;
-	printf("port = %-40s %04x:%04x  %-16s %-24s %s\n", f->port, f->vendor_id, f->product_id, f->serial[0] ? f->serial : "-", f->product,
-	       driver ? driver->name : "no driver");
+	printf("port = %-40s %04x:%04x  %-16s %-24s %s\n", f->port, f->vendor_id, f->product_id,
+	       f->serial[0] ? f->serial : "-", f->product, driver ? driver->name : "no driver");
 }
 
 static int devices(int argc, char **argv, struct err *e)

@@ -24,7 +24,8 @@ static bool group_is_empty(const struct group *g)
 	return !g->ca[0].has_info && !g->ca[1].has_info && !g->ca[0].reference[0] && !g->ca[1].reference[0];
 }
 
-/* A put replaces all certificates of a group, and the service never tells them: what another line lives by is not thrown away unasked. */
+/* A put replaces all certificates of a group, and the service never tells them: what another line lives by is not
+ * thrown away unasked. */
 static bool ensure(struct dps *d, const char *id, const struct bytes *ca, bool replace, struct err *e)
 {
 	AUTO(group) struct group now = {0};
@@ -73,4 +74,5 @@ static int run(int argc, char **argv, struct err *e)
 	return ok ? EXIT_OK : EXIT_FAILED;
 }
 
-const struct command group_ensure_command = {"group ensure", "--config FILE [--replace]", "make each profile's enrollment group, with our root", run};
+const struct command group_ensure_command = {"group ensure", "--config FILE [--replace]",
+					     "make each profile's enrollment group, with our root", run};

@@ -20,11 +20,13 @@ static bool add_job(void *ctx, const struct job_row *r)
 		hex_encode(r->cert_serial, sizeof(r->cert_serial), serial);
 	}
 	const struct err_row *row = err_row(err_find(r->error));
-	json_array_append_new(ctx, json_pack("{s:s, s:s, s:s, s:s, s:s, s:s, s:s, s:s, s:s, s:s, s:s, s:s, s:b, s:i}", "job", r->id, "slot",
-					     r->slot, "serial", r->serial, "registration_id", r->registration_id, "stage", r->stage,
-					     "verdict", verdict_name(r->verdict), "code", r->error, "next",
-					     r->error[0] ? row->todo : "", "hub", r->hub, "device_id", r->device_id, "leaf_sha256", leaf,
-					     "certificate_serial", serial, "closed", r->closed, "visits", (int)r->visits));
+	json_t *unit = json_pack("{s:s, s:s, s:s, s:s, s:b, s:i}", "job", r->id, "slot", r->slot, "serial", r->serial,
+				 "registration_id", r->registration_id, "closed", r->closed, "visits", (int)r->visits);
+	json_object_update_new(unit, json_pack("{s:s, s:s, s:s, s:s}", "stage", r->stage, "verdict", verdict_name(r->verdict), "code",
+					       r->error, "next", r->error[0] ? row->todo : ""));
+	json_object_update_new(unit, json_pack("{s:s, s:s, s:s, s:s}", "hub", r->hub, "device_id", r->device_id, "leaf_sha256", leaf,
+					       "certificate_serial", serial));
+	json_array_append_new(ctx, unit);
 	return true;
 }
 
@@ -32,7 +34,8 @@ static bool add_trace(void *ctx, const char *job, const char *what, const char *
 {
 	char when[CLOCK_TEXT];
 	clock_text(time_ms, when);
-	json_array_append_new(ctx, json_pack("{s:s, s:s, s:s, s:s, s:s}", "job", job, "what", what, "where", where, "name", name, "time", when));
+	json_array_append_new(ctx, json_pack("{s:s, s:s, s:s, s:s, s:s}", "job", job, "what", what, "where", where, "name", name,
+					     "time", when));
 	return true;
 }
 
@@ -85,4 +88,5 @@ static int run(int argc, char **argv, struct err *e)
 	return ok && report(path, as_json, e) ? EXIT_OK : EXIT_FAILED;
 }
 
-const struct command report_command = {"report", "--config FILE [--json]", "every unit of the ledger, and what rehearsals left in the cloud", run};
+const struct command report_command = {"report", "--config FILE [--json]",
+				       "every unit of the ledger, and what rehearsals left in the cloud", run};

@@ -91,8 +91,8 @@ static json_t *status(void *ctx)
 	if (!audit_head(r->line.ledger, &size, &root, &ignored))
 		log_err(LOG_LEVEL_WARN, &ignored, "status");
 	hex_encode(root.h, sizeof(root.h), hex);
-	return json_pack("{s:o, s:o, s:o, s:{s:I,s:s}}", "station", line_json(r), "slots", slots, "counts", counts_json(r), "audit", "size",
-			 (json_int_t)size, "root", hex);
+	return json_pack("{s:o, s:o, s:o, s:{s:I,s:s}}", "station", line_json(r), "slots", slots, "counts",
+			 counts_json(r), "audit", "size", (json_int_t)size, "root", hex);
 }
 
 static void stop(void *ctx)
