@@ -9,15 +9,19 @@ import argparse
 import json
 import os
 import pathlib
+import random
 import re
 import sys
+import time
 import unittest
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "sim"))
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent))
 
 CONTROLLER = "pci-0000:00:10.0-usb-0:"
-SLOW_MS = 300
+SLOW_MS = 300       # per frame
+PULLED_MS = 120
+PULLS = 24
 DROP_PRIVILEGES = 0x4004551e    # USBDEVFS_DROP_PRIVILEGES of <linux/usbdevice_fs.h>
 
 # The kernel's own record of what the station's children ask for, and of what it answers.
@@ -201,11 +205,39 @@ class RealKernel(unittest.TestCase):
                                      ("st-signer", "sys_landlock_restrict_self", 1)):
             self.assertEqual(answers.get((process, call)), ["0x0"] * times, (process, call))
 
-    def test_7_ledger_is_whole_when_the_line_has_ended(self):
-        report = json.loads(self.guest.run("station report --config %s --json" % self.factory.config))
-        self.assertEqual(len(report["units"]), self.guest.slots + 1)
+    def test_7_units_pulled_again_and_again_at_any_moment_pass_in_the_end(self):
+        if ARGS.short:
+            self.skipTest("only in the long form")
+        slots = range(1, self.guest.slots + 1)
+        self.factory.unplug_all()
+        self.factory.add_devices(len(slots), "ANY")
+        for n in slots:
+            self.wait_empty("%02d" % n)
+            self.factory.knob("ANY%04d" % n, "delay_ms", PULLED_MS)
+            self.factory.plug("ANY%04d" % n, n)
+        chance = random.Random(PULLED_MS)
+        for _ in range(PULLS):
+            time.sleep(chance.uniform(0, 1))
+            n = chance.choice(slots)
+            self.factory.unplug("ANY%04d" % n)
+            time.sleep(chance.choice((0, 0.05, 0.3)))
+            self.factory.plug("ANY%04d" % n, n)
+        held = [s for s in self.line.slots() if s["serial"].startswith("ANY") and s["verdict"] == "HOLD"]
+        self.assertTrue(held, "no pull came at a moment that mattered")
+        self.assertEqual({s["code"] for s in held}, {"E-USB-002"})
+        for n in slots:
+            self.line.wait(lambda n=n: passed(self.line.slots("%02d" % n)[-1], "ANY%04d" % n), 180, "PASS in slot %d" % n)
+
+    def test_8_ledger_is_whole_when_the_line_has_ended(self):
+        units = json.loads(self.guest.run("station report --config %s --json" % self.factory.config))["units"]
+        self.assertEqual(len(units), self.guest.slots + 1 + (0 if ARGS.short else self.guest.slots))
+        self.assertTrue(all(unit["closed"] for unit in units), units)
         self.guest.run("kill -TERM $pid; wait $pid", 60)
         self.guest.run("station audit verify --config %s" % self.factory.config)
+
+
+def passed(slot, serial):
+    return (slot["serial"], slot["verdict"], slot["present"]) == (serial, "PASS", True)
 
 
 def processes(said):
