@@ -32,6 +32,7 @@ struct job {
 	struct sandbox device;		/* what the stages call, through sandbox_driver */
 	struct children children;
 	int64_t deadline_ms;		/* of the running stage; steady */
+	int64_t patience_ms;		/* what the service asked to wait before the next try of this stage; 0: nothing */
 
 	struct driver_identity identity;
 	struct ek_verdict ek;

@@ -257,8 +257,10 @@ static bool rehearse(struct job *j, struct err *e)
 	const struct http_identity identity = {.key = &key, .leaf = j->row.leaf.data, .leaf_len = j->row.leaf.len, .chain = chain,
 					       .chain_count = signing_chain(&j->line->signing, chain)};
 	struct runtime_result result = {0};
-	if (!runtime_register(j->line->dps, j->row.registration_id, &identity, j->deadline_ms, &result, e))
+	if (!runtime_register(j->line->dps, j->row.registration_id, &identity, j->deadline_ms, &result, e)) {
+		j->patience_ms = result.retry_after_ms > 0 ? result.retry_after_ms : 0;
 		return err_in(e, "rehearsal of %s", j->row.registration_id);
+	}
 	/* The hub stands in the row only when all this is done: until then a next try begins it again, which changes
 	 * nothing in the cloud. */
 	return reserve_traces(j, &result.state, e) && (j->profile->keep_registration || remove_registration(j, e)) &&

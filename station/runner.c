@@ -46,6 +46,7 @@ static bool try_stage(struct job *j, const struct stage *stage, const struct run
 		return false;
 	int64_t began_ms = clock_steady_ms();
 	j->deadline_ms = began_ms + stage->time_ms;
+	j->patience_ms = 0;
 	stop_if_told(j->line, stage, "before");
 	if (!stage->run(j, e))
 		return false;
@@ -96,11 +97,12 @@ static enum outcome run_stage(struct job *j, const struct stage *stage, const st
 		if (err_row(e.code)->class != ERR_RETRY)
 			return STAGE_FAILED;
 		bool reopen = wants_reopening(e.code) && *reopens < REOPENS_MAX;
-		if (!reopen && nth >= stage->tries)
+		/* A service that asks for more patience than the stage has gets it: the unit is BUILT and comes again. */
+		if (!reopen && (nth >= stage->tries || j->patience_ms > stage->time_ms))
 			return STAGE_FAILED;
 		job_enter(j, JOB_WAITING, (int)(stage - pipeline));
 		hooks->changed(hooks->ctx, j);
-		hooks->wait(hooks->ctx, wait_ms);
+		hooks->wait(hooks->ctx, wait_ms > j->patience_ms ? wait_ms : j->patience_ms);
 		if (reopen) {
 			++*reopens;
 			return STAGE_REOPEN;

@@ -204,6 +204,9 @@ static int run(int argc, char **argv, struct err *e)
 	if (!command_options(&argc, argv, options, e) || !command_config(path, &config, e))
 		return EXIT_FAILED;
 	log_setup("line", getenv("STATION_DEBUG") ? LOG_LEVEL_DEBUG : LOG_LEVEL_INFO);
+	/* A file that may not grow and a reader that has gone are errors, for this process and its children, not the end. */
+	signal(SIGXFSZ, SIG_IGN);
+	signal(SIGPIPE, SIG_IGN);
 	/* The launcher is forked while this process has nothing but the configuration: no thread, no descriptor, no secret. */
 	int code = EXIT_UNFIT;
 	if (launcher_start(config, &launcher, e)) {
