@@ -80,16 +80,12 @@ static bool insert_entry(struct ledger *l, const char *type, const char *job, co
 	return query_run(&q, e);
 }
 
-bool audit_append_entry(struct ledger *l, const char *type, const char *job, const void *entry, size_t len, int64_t time_ms,
-			uint64_t *ret_index, struct err *e)
+/* The entry ends in its type, job and time: the callers see to that. */
+static bool append(struct ledger *l, const char *type, const char *job, const void *entry, size_t len, int64_t time_ms,
+		   uint64_t *ret_index, struct err *e)
 {
 	struct merkle_hash leaf;
 	AUTO(bytes) struct bytes hashes = {0};
-	assert(store_in_transaction(l));
-	if (len > AUDIT_ENTRY_MAX)
-		return err_set(e, E_TEXT, "audit entry of %zu bytes", len);
-	if (!audit_entry_names(entry, len, type, job, time_ms))
-		return err_set(e, E_TEXT, "audit entry does not end in its job, time and type (%.32s)", type);
 	merkle_leaf(entry, len, &leaf);
 	struct merkle_edge edge = l->edge;
 	if (!merkle_append(&edge, &leaf, gather, &hashes, e) ||
@@ -100,11 +96,23 @@ bool audit_append_entry(struct ledger *l, const char *type, const char *job, con
 	return true;
 }
 
+bool audit_append_entry(struct ledger *l, const char *type, const char *job, const void *entry, size_t len, int64_t time_ms,
+			uint64_t *ret_index, struct err *e)
+{
+	assert(store_in_transaction(l));
+	if (len > AUDIT_ENTRY_MAX)
+		return err_set(e, E_TEXT, "audit entry of %zu bytes", len);
+	if (!audit_entry_names(entry, len, type, job, time_ms))
+		return err_set(e, E_TEXT, "audit entry does not end in its job, time and type (%.32s)", type);
+	return append(l, type, job, entry, len, time_ms, ret_index, e);
+}
+
 bool audit_append(struct ledger *l, const char *type, const char *job, const json_t *body, int64_t time_ms, uint64_t *ret_index,
 		  struct err *e)
 {
 	AUTO(bytes) struct bytes entry = {.max = AUDIT_ENTRY_MAX};
 	char tail[AUDIT_TAIL_MAX];
+	assert(store_in_transaction(l));
 	if (!audit_tail(type, job, time_ms, tail))
 		return err_set(e, E_TEXT, "type or job of an audit entry: \"%.32s\", \"%.64s\"", type, job);
 	/* Members sorted by name, no white space: "body" is the first, and the tail holds the others. */
@@ -112,7 +120,7 @@ bool audit_append(struct ledger *l, const char *type, const char *job, const jso
 	    !(body ? json_canonical(body, &entry, e) : bytes_add_text(&entry, "{}", e)) ||
 	    !bytes_add_text(&entry, ",", e) || !bytes_add_text(&entry, tail, e))
 		return err_in(e, "audit entry %s", type);
-	return audit_append_entry(l, type, job, entry.data, entry.len, time_ms, ret_index, e);
+	return append(l, type, job, entry.data, entry.len, time_ms, ret_index, e);
 }
 
 bool audit_head(struct ledger *l, uint64_t *ret_size, struct merkle_hash *ret_root, struct err *e)
