@@ -195,7 +195,8 @@ def proxy(connection):
         return
     host, port = head.split()[1].rsplit(":", 1)
     try:
-        there = socket.create_connection((host, int(port)))
+        # A machine without /etc/hosts knows no localhost.
+        there = socket.create_connection(("127.0.0.1" if host == "localhost" else host, int(port)))
     except OSError:
         connection.sendall(b"HTTP/1.1 502 Bad Gateway\r\nContent-Length: 0\r\n\r\n")
         connection.close()

@@ -131,7 +131,7 @@ class Emulator:
         return self.tls[key]
 
     def connect(self, cert=None, chain=None):
-        return http.client.HTTPSConnection("localhost", self.port, timeout=20, context=self.context(cert, chain))
+        return http.client.HTTPSConnection("127.0.0.1", self.port, timeout=20, context=self.context(cert, chain))
 
     def send(self, method, path, body=None, headers=None, auth=None, cert=None, chain=None, connection=None):
         head = dict(headers or {})

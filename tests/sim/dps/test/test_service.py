@@ -294,7 +294,7 @@ class Form(Case):
         self.refused(self.emulator.service("PUT", "/enrollmentGroups/x", '{"enrollmentGroupId":"\\u0000"}'), 400000)
         self.refused(self.emulator.service("PUT", "/enrollmentGroups/x", "[" * 5000), 400000)
         raw = b"GET /a\xfe/b HTTP/1.1\r\nHost: \xff.azure-devices.net\r\nIf-Match: \xff\r\nConnection: close\r\n\r\n"
-        with socket.create_connection(("localhost", self.emulator.port), timeout=10) as plain:
+        with socket.create_connection(("127.0.0.1", self.emulator.port), timeout=10) as plain:
             with self.emulator.context().wrap_socket(plain, server_hostname="localhost") as link:
                 link.sendall(raw)
                 self.assertIn(b" 400 ", link.recv(4096))
