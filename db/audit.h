@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The audit log: append-only entries under an RFC 6962 Merkle tree, with checkpoints (C2SP signed notes) that leave the station.
+/* The audit log: append-only entries under an RFC 6962 Merkle tree, with checkpoints (C2SP signed notes) that leave the
+ * station.
  *
- * An entry is a byte string, by convention canonical JSON {"body":{},"job":"…","time":ms,"type":"…","v":1}. Entries are numbered from 0. */
+ * An entry is a byte string, by convention canonical JSON {"body":{},"job":"…","time":ms,"type":"…","v":1}. Entries are
+ * numbered from 0. */
 #ifndef DB_AUDIT_H
 #define DB_AUDIT_H
 
@@ -14,7 +16,8 @@
 /* Inside a transaction: appends an entry made of these parts (job may be ""; body is lent, may be NULL for none). */
 WARN_UNUSED bool audit_append(struct ledger *l, const char *type, const char *job, const json_t *body, int64_t time_ms,
 			      uint64_t *ret_index, struct err *e);
-/* Inside a transaction: appends ready-made entry bytes (certs/intent.h makes some); type and job are kept beside them for search. */
+/* Inside a transaction: appends ready-made entry bytes (certs/intent.h makes some); type and job are kept beside them
+ * for search. */
 WARN_UNUSED bool audit_append_entry(struct ledger *l, const char *type, const char *job, const void *entry, size_t len,
 				    int64_t time_ms, uint64_t *ret_index, struct err *e);
 
@@ -43,8 +46,9 @@ struct audit_report {
 	char why[160];		/* with !fits: what does not fit */
 };
 
-/* Recomputes everything from the entries: leaf hashes, tree nodes, the root at every kept checkpoint, and at the one given from outside (size and
- * root, already checked against its signature; NULL for none). A log that does not fit is a report, not an error; E_DB where it can't be read. */
+/* Recomputes everything from the entries: leaf hashes, tree nodes, the root at every kept checkpoint, and at the one
+ * given from outside (size and root, already checked against its signature; NULL for none). A log that does not fit is
+ * a report, not an error; E_DB where it can't be read. */
 WARN_UNUSED bool audit_verify(struct ledger *l, const uint64_t *outside_size, const struct merkle_hash *outside_root,
 			      struct audit_report *ret, struct err *e);
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What stands beside hashed text is compared with the text, so that nobody can change it unnoticed: the columns of an entry with the
- * entry, those of a checkpoint with the note. Pure functions, for this room only. */
+/* What stands beside hashed text is compared with the text, so that nobody can change it unnoticed: the columns of an
+ * entry with the entry, those of a checkpoint with the note. Pure functions, for this room only. */
 #ifndef DB_AUDIT_TEXT_H
 #define DB_AUDIT_TEXT_H
 
@@ -8,8 +8,8 @@
 
 #define AUDIT_TAIL_MAX 256
 
-/* "job":"…","time":ms,"type":"…","v":1} : how every entry ends, its members being sorted. False if type or job are too long for it or would
- * need escaping. */
+/* "job":"…","time":ms,"type":"…","v":1} : how every entry ends, its members being sorted. False if type or job are too
+ * long for it or would need escaping. */
 WARN_UNUSED bool audit_tail(const char *type, const char *job, int64_t time_ms, char out[static AUDIT_TAIL_MAX]);
 
 /* True if the entry ends in the tail made of these. */

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The log is read once, from the first entry on, beside the kept checkpoints in the order of their size; nothing else is remembered than
- * the tree's edge. The first thing that does not fit ends it. */
+/* The log is read once, from the first entry on, beside the kept checkpoints in the order of their size; nothing else
+ * is remembered than the tree's edge. The first thing that does not fit ends it. */
 #include "db/audit.h"
 #include "db/audit_text.h"
 #include "db/store.h"

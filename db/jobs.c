@@ -249,8 +249,8 @@ static void bind_row(struct query *q, const struct job_row *row)
 		bind_column(q, (int)i + 1, &columns[i], row);
 }
 
-/* What most puts are: the job is there and nothing that has an index changes. Then its row is all that is written; SQLite would rewrite the
- * indexes too if their columns were named in SET, which makes a commit several pages longer. */
+/* What most puts are: the job is there and nothing that has an index changes. Then its row is all that is written;
+ * SQLite would rewrite the indexes too if their columns were named in SET, which makes a commit several pages longer. */
 static bool update_plain(struct ledger *l, const struct job_row *row, bool *ret_done, struct err *e)
 {
 	AUTO(query) struct query q = {0};

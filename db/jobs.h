@@ -1,8 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Jobs: one row per unit, from the moment its key was read until it is done; what resuming needs and what a report shows.
+/* Jobs: one row per unit, from the moment its key was read until it is done; what resuming needs and what a report
+ * shows.
  *
- * A unit that comes back is recognised by its endorsement key (as a key), and finds its row. Serial number, endorsement key, leaf key and registration
- * id are each unique over all jobs: the guard against clones (promise 3) is a constraint of the schema, and jobs_put says E_CLONE. */
+ * A unit that comes back is recognised by its endorsement key (as a key), and finds its row. Serial number, endorsement
+ * key, leaf key and registration id are each unique over all jobs: the guard against clones (promise 3) is a constraint
+ * of the schema, and jobs_put says E_CLONE. */
 #ifndef DB_JOBS_H
 #define DB_JOBS_H
 
@@ -42,13 +44,14 @@ struct job_row {
 void job_row_fini(struct job_row *row);
 AUTO_DEFINE(job_row, struct job_row)
 
-/* Inside a transaction: inserts or updates by id. E_CLONE when another job holds its serial, keys or id; the text names the field and the other
- * unit's serial. A certificate serial number that exists is E_DB. */
+/* Inside a transaction: inserts or updates by id. E_CLONE when another job holds its serial, keys or id; the text names
+ * the field and the other unit's serial. A certificate serial number that exists is E_DB. */
 WARN_UNUSED bool jobs_put(struct ledger *l, const struct job_row *row, struct err *e);
 
 enum job_key { JOB_BY_ID, JOB_BY_SERIAL, JOB_BY_EK, JOB_BY_LEAF, JOB_BY_REGISTRATION };
 
-/* Finds by id or serial or registration id (text), or by ek_spki_sha256 or leaf_spki_sha256 (32 bytes). *ret_found false if there is none. */
+/* Finds by id or serial or registration id (text), or by ek_spki_sha256 or leaf_spki_sha256 (32 bytes). *ret_found
+ * false if there is none. */
 WARN_UNUSED bool jobs_find(struct ledger *l, enum job_key by, const void *value, struct job_row *ret, bool *ret_found,
 			   struct err *e);
 
@@ -59,7 +62,8 @@ WARN_UNUSED bool jobs_scan(struct ledger *l, jobs_each *each, void *ctx, struct 
 struct job_counts { uint64_t pass, built, hold, fail, open; };
 WARN_UNUSED bool jobs_count(struct ledger *l, struct job_counts *ret, struct err *e);
 
-/* What a rehearsal left in the cloud, for the hand-over: kept until it is removed on purpose. Inside a transaction. `what` is "registration" or "hub device". */
+/* What a rehearsal left in the cloud, for the hand-over: kept until it is removed on purpose. Inside a transaction.
+ * `what` is "registration" or "hub device". */
 WARN_UNUSED bool jobs_keep_trace(struct ledger *l, const char *job, const char *what, const char *where, const char *name,
 				 int64_t time_ms, struct err *e);
 /* Inside a transaction: forgets it, because it was removed. What is not kept is forgotten already. */

@@ -19,8 +19,9 @@
 /* The file is the station's; a group may be given the right to read it. */
 #define LEDGER_MODE 0640
 
-/* One writing process: a lock on a file beside the ledger, not SQLite's locking_mode=EXCLUSIVE, which would shut readers out. The
- * kernel drops it when the process ends, however it ends. The file itself stays: removing it would let two writers lock two files. */
+/* One writing process: a lock on a file beside the ledger, not SQLite's locking_mode=EXCLUSIVE, which would shut
+ * readers out. The kernel drops it when the process ends, however it ends. The file itself stays: removing it would let
+ * two writers lock two files. */
 static bool lock_writer(struct ledger *l, const char *path, struct err *e)
 {
 	char name[PATH_MAX];
@@ -34,8 +35,8 @@ static bool lock_writer(struct ledger *l, const char *path, struct err *e)
 	return err_errno(e, errno == EWOULDBLOCK ? E_DB_LOCKED : E_DB, "locking %s", name);
 }
 
-/* SQLite would make the file for everybody's eyes; -wal and -shm take its mode. Only a new file is opened here: closing a descriptor
- * of an old one would drop the POSIX locks of another connection of this process. */
+/* SQLite would make the file for everybody's eyes; -wal and -shm take its mode. Only a new file is opened here: closing
+ * a descriptor of an old one would drop the POSIX locks of another connection of this process. */
 static bool make_file(const char *path, struct err *e)
 {
 	AUTO_FD int fd = open(path, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, LEDGER_MODE);
@@ -116,9 +117,10 @@ static bool walk_forward(struct ledger *l, struct err *e)
 	return true;
 }
 
-/* A commit costs half as much where the WAL's blocks are on disk already. So it is grown before the first unit comes: more than fits
- * into the cache is written in a transaction, which SQLite therefore spills into the WAL, and rolled back. Only SQLite itself ever
- * writes the file, by its own rules, so there is nothing to prove about a crash here: frames without a commit count for nothing. */
+/* A commit costs half as much where the WAL's blocks are on disk already. So it is grown before the first unit comes:
+ * more than fits into the cache is written in a transaction, which SQLite therefore spills into the WAL, and rolled
+ * back. Only SQLite itself ever writes the file, by its own rules, so there is nothing to prove about a crash here:
+ * frames without a commit count for nothing. */
 static bool grow_wal(struct ledger *l, const char *path, struct err *e)
 {
 	char name[PATH_MAX], fill[192];
@@ -152,7 +154,8 @@ static bool read_origin(struct ledger *l, struct err *e)
 	return TEXT_COPY(l->origin, origin ? origin : "", e) || err_in(e, "the ledger's name");
 }
 
-/* Gives the name at birth and counts the openings: a first durable commit, so that a disk that takes none is known before a unit comes. */
+/* Gives the name at birth and counts the openings: a first durable commit, so that a disk that takes none is known
+ * before a unit comes. */
 static bool write_meta(struct ledger *l, const char *origin, struct err *e)
 {
 	AUTO(query) struct query name = {0}, count = {0};

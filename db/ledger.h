@@ -1,10 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The ledger: one SQLite file (WAL, synchronous=FULL, STRICT tables) that holds jobs, identities, certificates and the audit log.
+/* The ledger: one SQLite file (WAL, synchronous=FULL, STRICT tables) that holds jobs, identities, certificates and the
+ * audit log.
  *
- * A change is a transaction: ledger_begin takes the ledger's lock and ledger_commit returns only when it is on disk. Everything that
- * a step does (its job row, its audit entries) goes into one transaction. A ledger is used by many threads of one process and by no
- * other writing process (E_DB_LOCKED); readers such as `station audit verify` open it read-only beside it.
- * The schema is db/schema/NNN_*.sql, one file per version, walked forward at open; a newer version is E_DB_NEWER. */
+ * A change is a transaction: ledger_begin takes the ledger's lock and ledger_commit returns only when it is on disk.
+ * Everything that a step does (its job row, its audit entries) goes into one transaction. A ledger is used by many
+ * threads of one process and by no other writing process (E_DB_LOCKED); readers such as `station audit verify` open it
+ * read-only beside it. The schema is db/schema/NNN_*.sql, one file per version, walked forward at open; a newer version
+ * is E_DB_NEWER. */
 #ifndef DB_LEDGER_H
 #define DB_LEDGER_H
 
@@ -12,15 +14,16 @@
 
 struct ledger;
 
-/* Opens or makes the ledger; `origin` is the log's name in checkpoints and is fixed at birth (E_DB_CORRUPT if another one is found).
- * Grows the WAL ahead so that the first commits are as fast as later ones. E_DB, E_DB_LOCKED, E_DB_NEWER, E_DB_CORRUPT, E_DB_FULL. */
+/* Opens or makes the ledger; `origin` is the log's name in checkpoints and is fixed at birth (E_DB_CORRUPT if another
+ * one is found). Grows the WAL ahead so that the first commits are as fast as later ones. E_DB, E_DB_LOCKED,
+ * E_DB_NEWER, E_DB_CORRUPT, E_DB_FULL. */
 WARN_UNUSED bool ledger_open(const char *path, const char *origin, struct ledger **ret, struct err *e);
 /* Read-only, for verification and reports, beside a running line or not. */
 WARN_UNUSED bool ledger_open_reader(const char *path, struct ledger **ret, struct err *e);
 void ledger_close(struct ledger *l);
 
-/* Reads every page and checks the file's structure and constraints (SQLite's quick_check); as long as the file, so not at every open.
- * E_DB_CORRUPT says what is damaged. What the audit log says is audit_verify's business. */
+/* Reads every page and checks the file's structure and constraints (SQLite's quick_check); as long as the file, so not
+ * at every open. E_DB_CORRUPT says what is damaged. What the audit log says is audit_verify's business. */
 WARN_UNUSED bool ledger_check(struct ledger *l, struct err *e);
 
 const char *ledger_origin(const struct ledger *l);

@@ -56,8 +56,8 @@ struct query {
 	struct ledger *l;
 	sqlite3_stmt *stmt;
 };
-/* Takes a statement from the cache; `sql` must be a literal. It must not be open already. A writing one belongs into a transaction: E_DB if
- * SQLite undid that by itself after an error. */
+/* Takes a statement from the cache; `sql` must be a literal. It must not be open already. A writing one belongs into a
+ * transaction: E_DB if SQLite undid that by itself after an error. */
 WARN_UNUSED bool query_open(struct ledger *l, const char *sql, struct query *q, struct err *e);
 void query_fini(struct query *q);
 AUTO_DEFINE(query, struct query)
