@@ -6,7 +6,8 @@
 
 A benchmark is a program DIR/tests/bench/bench_NAME that speaks as tests/bench/bench.h says; where a run_bench_NAME.py stands beside
 this file, that starts it (with the devices that it needs). They run one after another. With --json each measurement is the JSON
-object as the benchmark gave it. Status: 0; 1 if a ratio is more than 10 % below its floor, or a benchmark fails or measures nothing.
+object as the benchmark gave it. Status: 0; 1 if a ratio is more than 10 % below its floor, or a benchmark fails or measures
+nothing.
 """
 import argparse
 import json

@@ -17,10 +17,11 @@
 #define FIRST 1000
 #define LATER 3000
 #define RAW_SIZE (4 << 20)
-/* Measured 0.64 to 0.71, the middle 0.66, on a two-core virtual machine where writing and syncing took 85 to 130 microseconds. What is above
- * that, some 50: the processor about 23 (half of it SQLite's), five writes instead of one 6, six locks of the -shm 6, checkpoints 3, and
- * syncing the two or three pages that 2.65 frames touch instead of one 15. A bare loop of SQLite (one insert and one update of a blob, same
- * settings) came to 0.77 to 0.80 in turns with this. */
+/* Measured 0.64 to 0.71, the middle 0.66, on a two-core virtual machine where writing and syncing took 85 to
+ * 130 microseconds. A step takes some 50 more: about 23 of the processor (half of its instructions SQLite's),
+ * 6 for five writes instead of one, 6 for six locks of the -shm, 3 for checkpoints, and 15 because the two or
+ * three pages that 2.65 frames touch are synced instead of one. A bare loop of SQLite (one insert and one update
+ * of a blob, same settings) came to 0.77 to 0.80, in turns with this. */
 #define FLOOR_FIRST 0.65
 #define FLOOR_LATER 0.65
 

@@ -1,6 +1,7 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
-"""bench.py says no when a benchmark is too slow or cannot say how fast it is. Programs of these tests stand where benchmarks are built."""
+"""bench.py says no when a benchmark is too slow or cannot say how fast it is. Programs of these tests stand where benchmarks
+are built."""
 import json
 import pathlib
 import subprocess
@@ -12,7 +13,8 @@ BENCH = pathlib.Path(__file__).resolve().parent / "bench.py"
 
 
 def line(ratio, floor, name="x.y"):
-    return json.dumps({"name": name, "own": 100 * ratio, "unit": "things/s", "against": "nothing", "limit": 100, "ratio": ratio, "floor": floor})
+    return json.dumps({"name": name, "own": 100 * ratio, "unit": "things/s", "against": "nothing", "limit": 100, "ratio": ratio,
+                       "floor": floor})
 
 
 class BenchTest(unittest.TestCase):
@@ -30,7 +32,8 @@ class BenchTest(unittest.TestCase):
         path.chmod(0o755)
 
     def run_bench(self, *args):
-        return subprocess.run([sys.executable, str(BENCH), "--build", self.dir.name, *args], capture_output=True, text=True, check=False)
+        return subprocess.run([sys.executable, str(BENCH), "--build", self.dir.name, *args], capture_output=True, text=True,
+                              check=False)
 
     def test_a_ratio_above_its_floor_passes(self):
         self.program("bench_x", line(0.81, 0.8))
