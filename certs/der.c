@@ -76,11 +76,6 @@ void der_unsigned(struct der *d, const uint8_t *big_endian, size_t len)
 	der_close(d, mark);
 }
 
-void der_true(struct der *d)
-{
-	der_put(d, DER_BOOLEAN, "\xff", 1);
-}
-
 void der_time(struct der *d, int64_t wall_ms)
 {
 	time_t t = (time_t)(wall_ms / 1000);

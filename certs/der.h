@@ -11,7 +11,7 @@
 #include "station/base/err.h"
 
 enum {
-	DER_BOOLEAN = 0x01, DER_INTEGER = 0x02, DER_BIT_STRING = 0x03, DER_OCTET_STRING = 0x04, DER_NULL = 0x05, DER_OID = 0x06,
+	DER_INTEGER = 0x02, DER_BIT_STRING = 0x03, DER_OCTET_STRING = 0x04, DER_NULL = 0x05, DER_OID = 0x06,
 	DER_UTF8 = 0x0c, DER_PRINTABLE = 0x13, DER_UTC_TIME = 0x17, DER_GENERALIZED_TIME = 0x18, DER_SEQUENCE = 0x30,
 	DER_SET = 0x31, DER_CONTEXT = 0x80, DER_CONTEXT_OF = 0xa0,	/* plus the number of the tag */
 };
@@ -35,7 +35,6 @@ void der_put(struct der *d, uint8_t tag, const void *content, size_t len);
 void der_raw(struct der *d, const void *bytes, size_t len);
 /* A non-negative INTEGER from big-endian bytes, made minimal. */
 void der_unsigned(struct der *d, const uint8_t *big_endian, size_t len);
-void der_true(struct der *d);
 /* Opens a BIT STRING without unused bits. */
 size_t der_open_bits(struct der *d);
 /* Time as RFC 5280, 4.1.2.5 wants it: UTCTime to 2049, GeneralizedTime after; whole seconds. */

@@ -97,7 +97,6 @@ _Noreturn void signer_child(int line, const struct signer_setup *setup);
 
 /* One request at a time: callers hold a lock. */
 WARN_UNUSED bool signer_client_ready(int fd, int64_t deadline_ms, struct signer_info *ret, struct err *e);
-WARN_UNUSED bool signer_client_who(int fd, int64_t deadline_ms, struct signer_info *ret, struct err *e);
 WARN_UNUSED bool signer_client_leaf(int fd, int64_t deadline_ms, const struct leaf_request *req, struct leaf_reply *ret,
 				    struct err *e);
 WARN_UNUSED bool signer_client_checkpoint(int fd, int64_t deadline_ms, const struct checkpoint_request *req,

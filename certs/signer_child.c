@@ -9,7 +9,7 @@
 #include <string.h>
 
 /* A request and its reply have the same type. */
-enum message { MSG_READY = 1, MSG_WHO, MSG_LEAF, MSG_CHECKPOINT };
+enum message { MSG_READY = 1, MSG_LEAF, MSG_CHECKPOINT };
 
 #define REPLY_MS 10000	/* the line takes a reply within this, or it is gone */
 
@@ -22,13 +22,6 @@ static bool reply(int line, uint32_t type, bool ok, const void *data, size_t len
 {
 	int64_t deadline = clock_steady_ms() + REPLY_MS;
 	return ok ? wire_send(line, type, data, len, deadline, e) : wire_send_err(line, why, deadline, e);
-}
-
-static bool serve_who(int line, struct signer *s, struct err *e)
-{
-	struct signer_info info;
-	signer_who(s, &info);
-	return reply(line, MSG_WHO, true, &info, sizeof(info), NULL, e);
 }
 
 static bool serve_leaf(int line, struct signer *s, const struct wire_msg *m, struct err *e)
@@ -61,8 +54,6 @@ static bool refuse(int line, const struct wire_msg *m, struct err *e)
 
 static bool serve(int line, struct signer *s, const struct wire_msg *m, struct err *e)
 {
-	if (m->type == MSG_WHO && !m->len)
-		return serve_who(line, s, e);
 	if (m->type == MSG_LEAF && m->len == sizeof(struct leaf_request))
 		return serve_leaf(line, s, m, e);
 	if (m->type == MSG_CHECKPOINT && m->len == sizeof(struct checkpoint_request))
@@ -105,11 +96,6 @@ static bool ask(int fd, uint32_t type, const void *req, size_t req_len, void *re
 {
 	return (wire_send(fd, type, req, req_len, deadline_ms, e) && wire_expect(fd, type, ret, ret_len, deadline_ms, e)) ||
 	       err_in(e, "signer");
-}
-
-bool signer_client_who(int fd, int64_t deadline_ms, struct signer_info *ret, struct err *e)
-{
-	return ask(fd, MSG_WHO, NULL, 0, ret, sizeof(*ret), deadline_ms, e);
 }
 
 bool signer_client_leaf(int fd, int64_t deadline_ms, const struct leaf_request *req, struct leaf_reply *ret, struct err *e)

@@ -103,9 +103,6 @@ static void child_serves_through_its_socket_and_ends_with_it(void **state)
 	checkpoint = (struct checkpoint_request){.size = r.size, .root = r.root, .consistency = r.consistency, .time_ms = clock_wall_ms()};
 	CHECK_OK(signer_client_checkpoint(line, soon(), &checkpoint, &note, &e), e);
 	CHECK_OK(note_open_checkpoint(note.note, strlen(note.note), info.log_vkey, &seen, &e), e);
-	CHECK_OK(signer_client_who(line, soon(), &info, &e), e);
-	assert_int_equal(info.head_size, 2);
-	assert_int_equal(info.signed_count, 1);
 	close(line);
 	assert_int_equal(child_end(pid), 0);
 }
@@ -182,15 +179,16 @@ static void converse(struct bench *b, int line)
 	struct leaf_reply leaf;
 	struct checkpoint_reply note;
 	CHECK_OK(signer_client_ready(line, soon(), &info, &e), e);
+	uint64_t head_size = info.head_size;
 	for (int i = 0; i < 3; i++) {
-		CHECK_OK(signer_client_who(line, soon(), &info, &e), e);
-		request_make(b, "unit-1", info.head_size, &req);
+		request_make(b, "unit-1", head_size, &req);
 		CHECK_OK(signer_client_leaf(line, soon(), &req, &leaf, &e), e);
 		req.receipt.size++;
 		CHECK_FAILS(signer_client_leaf(line, soon(), &req, &leaf, &e), E_RECEIPT, e);
 		struct checkpoint_request head = {.size = b->log.edge.size, .time_ms = clock_wall_ms()};
 		merkle_root(&b->log.edge, &head.root);
 		CHECK_OK(signer_client_checkpoint(line, soon(), &head, &note, &e), e);
+		head_size = head.size;
 	}
 }
 
