@@ -22,14 +22,6 @@
 #define DRIVER_TEXT 65	/* serial, model, revision: 1 to 64 printable ASCII characters and NUL */
 #define BUNDLE_MAX 12288u
 
-/* How a unit's identity is proved. */
-enum driver_proof {
-	PROOF_TPM,	/* endorsement key, credential challenge, certification */
-	PROOF_CSR,	/* the key behind the CSR signs our nonce */
-};
-
-enum driver_liveness { LIVENESS_NONE, LIVENESS_KEY, LIVENESS_TPM };
-
 /* One USB interface that a driver may take. -1 matches anything. */
 struct driver_match {
 	int vendor, product;
@@ -91,8 +83,6 @@ struct driver_bundle {
 struct driver {
 	const char *name;	/* as in profiles: "tpm_bridge" */
 	const char *title;	/* for a person */
-	enum driver_proof proof;
-	enum driver_liveness liveness;
 	const struct driver_match *matches;	/* ends with an all-zero row */
 	size_t state_size;	/* the caller gives that many zeroed bytes as `state` */
 

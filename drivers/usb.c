@@ -133,7 +133,6 @@ static void facts_interfaces(libusb_device *device, struct usb_facts *facts)
 			continue;
 		const struct libusb_interface_descriptor *d = &config->interface[i].altsetting[0];
 		uint8_t n = facts->interface_count++;
-		facts->interface[n].number = d->bInterfaceNumber;
 		facts->interface[n].class = d->bInterfaceClass;
 		facts->interface[n].subclass = d->bInterfaceSubClass;
 		facts->interface[n].protocol = d->bInterfaceProtocol;

@@ -20,7 +20,7 @@ struct usb_facts {
 	char serial[DRIVER_TEXT], maker[DRIVER_TEXT], product[DRIVER_TEXT];	/* "" where unreadable; unprintable characters become '?' */
 	uint16_t vendor_id, product_id;
 	uint8_t interface_count;
-	struct { uint8_t number, class, subclass, protocol; } interface[USB_INTERFACES];
+	struct { uint8_t class, subclass, protocol; } interface[USB_INTERFACES];
 };
 
 /* The driver whose match fits one of the device's interfaces, or NULL. `only` restricts to one driver; NULL for any. */
