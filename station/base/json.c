@@ -33,15 +33,6 @@ bool json_get_text(const json_t *object, const char *name, const char **ret, str
 	return true;
 }
 
-bool json_get_int(const json_t *object, const char *name, int64_t *ret, struct err *e)
-{
-	const json_t *member = json_object_get(object, name);
-	if (!json_is_integer(member))
-		return err_set(e, E_JSON, "member \"%s\" is missing or no whole number", name);
-	*ret = json_integer_value(member);
-	return true;
-}
-
 const char *json_text_or(const json_t *object, const char *name, const char *otherwise)
 {
 	const char *text = json_string_value(json_object_get(object, name));

@@ -20,9 +20,8 @@ WARN_UNUSED bool json_parse(const char *text, size_t len, json_t **ret, struct e
  * memory is out. */
 WARN_UNUSED bool json_canonical(const json_t *j, struct bytes *ret, struct err *e);
 
-/* Members of an object; a missing one or one of another type is E_JSON naming it. Text is lent, as long as the object lives. */
+/* A text member of an object; a missing one or one of another type is E_JSON naming it. Lent, as long as the object lives. */
 WARN_UNUSED bool json_get_text(const json_t *object, const char *name, const char **ret, struct err *e);
-WARN_UNUSED bool json_get_int(const json_t *object, const char *name, int64_t *ret, struct err *e);
 
 /* The text of a member, or `otherwise` where it is missing or no text. */
 const char *json_text_or(const json_t *object, const char *name, const char *otherwise);

@@ -216,8 +216,6 @@ static void note_hops(struct http *h, bool want_certificates, struct http_hops *
 			*times[i].to = us;
 	if (curl_easy_getinfo(h->curl, CURLINFO_HTTP_CONNECTCODE, &number) == CURLE_OK)
 		ret->proxy_status = (int)number;
-	if (curl_easy_getinfo(h->curl, CURLINFO_SSL_VERIFYRESULT, &number) == CURLE_OK)
-		ret->verify_result = number;
 	if (curl_easy_getinfo(h->curl, CURLINFO_PRIMARY_IP, &address) == CURLE_OK && address)
 		snprintf(ret->address, sizeof(ret->address), "%s", address);
 	if (want_certificates && curl_easy_getinfo(h->curl, CURLINFO_CERTINFO, &certs) == CURLE_OK && certs

@@ -52,7 +52,6 @@ struct http_hops {
 	int64_t name_us, connect_us, tls_us, first_byte_us;
 	char address[64];	/* of the peer we are connected to (the proxy, if there is one); "": not connected */
 	int proxy_status;	/* of CONNECT; 0 without proxy */
-	int64_t verify_result;	/* X509_V_*; 0: trusted, 1: the handshake did not come that far */
 	char subject[256], issuer[256];	/* of the peer's certificate, with want_hops */
 };
 
