@@ -144,10 +144,25 @@ _Noreturn void verifier_child(int line, int driver, const struct verifier_policy
 
 /* ---- the line ---- */
 
+/* The child has read hostile bytes and may be the device's by now: its error may fail this unit, but never the line, and its words
+ * go to a terminal. */
+static bool child_err(struct err *said, struct err *e)
+{
+	const struct err_row *row = err_row(said->code);
+	for (char *c = said->what; *c; c++)
+		if (*c < 0x20 || *c > 0x7e)
+			*c = '?';
+	if (row->class == ERR_STATION || row->exhausted == ERR_STATION)
+		return err_native(e, E_VERIFIER, said->native, "the judge's process: %s %s", row->code, said->what);
+	return err_native(e, said->code, said->native, "%s", said->what);
+}
+
 static bool ask_child(int fd, enum question question, const struct ask *ask, void *ret, size_t len, int64_t deadline_ms,
 		      struct err *e)
 {
-	return wire_send(fd, question, ask, sizeof(*ask), deadline_ms, e) && wire_expect(fd, question, ret, len, deadline_ms, e);
+	struct err said = {0};
+	return (wire_send(fd, question, ask, sizeof(*ask), deadline_ms, &said) &&
+		wire_expect(fd, question, ret, len, deadline_ms, &said)) || child_err(&said, e);
 }
 
 /* Texts come from a process that has read hostile bytes: they end, whatever it sent. */

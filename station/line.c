@@ -94,7 +94,8 @@ static bool claim(struct line *l, const uint8_t ek_spki[static SHA256_SIZE], siz
 	for (size_t other; (other = holder(l, ek_spki, mine)) < l->config->slot_count;) {
 		struct timespec end;
 		if (l->unit[other].there)
-			return err_set(e, E_CLONE, "the same endorsement key is in slot %s at this moment", l->config->slot[other].name);
+			return err_set(e, E_CLONE, "the same endorsement key is in slot %s at this moment",
+				       l->config->slot[other].name);
 		if (!clock_left_ms(deadline_ms))
 			return err_set(e, E_UNIT_BUSY, "slot %s has not let go of this unit", l->config->slot[other].name);
 		clock_gettime(CLOCK_MONOTONIC, &end);

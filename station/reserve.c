@@ -115,7 +115,8 @@ bool reserve_leaf_key(struct job *j, struct err *e)
 {
 	struct job_row *row = &j->row;
 	if (row->intent_index >= 0 && memcmp(row->leaf_spki_sha256, j->attest.spki_sha256, SHA256_SIZE) != 0)
-		return err_set(e, E_CLONE, "unit \"%s\" holds another key than the one its certificate was signed for", row->serial);
+		return err_set(e, E_CLONE, "unit \"%s\" holds another key than the one its certificate was intended for",
+			       row->serial);
 	return put_field(j, row->leaf_spki_sha256, j->attest.spki_sha256, SHA256_SIZE, e);
 }
 
@@ -201,7 +202,8 @@ bool reserve_no_registration(struct job *j, struct err *e)
 	struct ledger *l = j->line->ledger;
 	const struct job_row *row = &j->row;
 	const char *place = dps_endpoint(j->line->dps);
-	AUTO(json) json_t *body = json_pack("{s:s, s:s, s:s}", "what", "registration", "where", place, "name", row->registration_id);
+	AUTO(json) json_t *body = json_pack("{s:s, s:s, s:s}", "what", "registration", "where", place, "name",
+					    row->registration_id);
 	uint64_t index;
 	if (!body)
 		return err_set(e, E_NOMEM, "audit entry");

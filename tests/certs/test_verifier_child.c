@@ -393,8 +393,11 @@ static void judge_that_cannot_start_tells_the_cause_to_whoever_asks(void **state
 	const struct verifier_policy policy = {.roots = &root, .root_count = 1, .need_ek_cert = true};
 	struct slot s = {0};
 	judge_start(&s, &policy);
-	CHECK_FAILS(judge_ek(&s), E_CONFIG, s.e);
-	CHECK_FAILS(verifier_client_challenge(s.line, soon(), CHALLENGE_AK, &s.e), E_CONFIG, s.e);
+	assert_false(judge_ek(&s));
+	assert_int_equal(s.e.code, E_VERIFIER);
+	assert_non_null(strstr(s.e.what, "E-CFG-001"));
+	err_clear(&s.e);
+	CHECK_FAILS(verifier_client_challenge(s.line, soon(), CHALLENGE_AK, &s.e), E_VERIFIER, s.e);
 	close(s.line);
 	close(s.driver);
 	assert_int_equal(exit_code(s.judge), 0);
@@ -419,6 +422,23 @@ static void texts_of_a_judge_gone_bad_end(void **state)
 	assert_int_equal(strlen(got.model), sizeof(got.model) - 1);
 	assert_int_equal(strlen(got.version), sizeof(got.version) - 1);
 	assert_int_equal(strlen(got.template_name), sizeof(got.template_name) - 1);
+	close(pair[0]);
+	close(pair[1]);
+}
+
+static void judge_gone_bad_cannot_stop_the_line_with_its_error(void **state)
+{
+	struct err said = {.code = E_AUDIT, .what = "a\x1b[2J"}, e = {0};
+	static struct wire_msg m;
+	int pair[2];
+	CHECK_OK(wire_pair(pair, &e), e);
+	pid_t bad = fork();
+	if (!bad)
+		_exit(wire_recv(pair[1], &m, soon(), &e) && wire_send_err(pair[1], &said, soon(), &e) ? 0 : 1);
+	assert_false(verifier_client_challenge(pair[0], soon(), CHALLENGE_AK, &e));
+	assert_int_equal(exit_code(bad), 0);
+	assert_int_equal(e.code, E_VERIFIER);
+	assert_string_equal(e.what, "the judge's process: E-DB-006 a?[2J");
 	close(pair[0]);
 	close(pair[1]);
 }
@@ -455,6 +475,7 @@ int main(int argc, char **argv)
 		T(judge_tries_nothing_that_its_lock_down_refuses),
 		cmocka_unit_test(judge_that_cannot_start_tells_the_cause_to_whoever_asks),
 		cmocka_unit_test(texts_of_a_judge_gone_bad_end),
+		cmocka_unit_test(judge_gone_bad_cannot_stop_the_line_with_its_error),
 	};
 	return cmocka_run_group_tests(tests, plant_open, plant_close);
 }
