@@ -14,11 +14,12 @@
  *           "since_ms","config_sha256","build","banner":"…" or "",
  *           "stages":["detect",…] in their order}
  * slot:    {"name","port","profile","state":"empty"|"working"|"waiting"|"done","stage":"attest",
- *           "stage_index":4,"stage_count":12,"serial","registration_id","hub","device_id",
+ *           "stage_index":4 (from 0),"stage_count":12,"serial","registration_id","hub","device_id",
  *           "verdict":""|"PASS"|"BUILT"|"HOLD"|"FAIL","safe_to_remove":true|false,
  *           "sentence":"what the operator reads now","code":"" or "E-…","todo":"","whom":"",
  *           "since_ms":wall clock of the last change,"times":{"detect":ms,…},
- *           "recognised":true|false (the unit was done before)}
+ *           "recognised":true|false (the unit was done before),"present":true|false,
+ *           "what":"…" (of the error, for engineers),"checkpoint":"…" or ""}
  * device:  {"port","serial","product","vendor_id":"1209","product_id":"7077",
  *           "slot":"" when in no slot,"present":true|false}
  * counts:  {"pass","built","hold","fail","open"}   audit: {"size","root"(hex)} */
