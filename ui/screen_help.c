@@ -11,9 +11,9 @@ static const struct {
 } words[] = {
 	{{.state = SLOT_EMPTY}, "Nothing is in this slot. Plug a unit in."},
 	{{.state = SLOT_WORKING}, "The station works on the unit. The bar shows how far it is."},
-	{{.state = SLOT_WAITING}, "The unit waits for a person or for the cloud; the sentence says for what."},
+	{{.state = SLOT_WAITING}, "The unit waits for another try; the sentence says why."},
 	{{.state = SLOT_DONE, .verdict = SLOT_PASS}, "Proved: it has registered with the cloud by itself. Good."},
-	{{.state = SLOT_DONE, .verdict = SLOT_BUILT}, "Complete, but not proved yet. Keep it with the good ones, marked."},
+	{{.state = SLOT_DONE, .verdict = SLOT_BUILT}, "Complete, but the cloud did not answer. Plug it in again later."},
 	{{.state = SLOT_DONE, .verdict = SLOT_HOLD}, "A person must decide. Keep the unit, read the sentence."},
 	{{.state = SLOT_DONE, .verdict = SLOT_FAIL}, "This unit is bad. Set it aside."},
 };
