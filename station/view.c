@@ -11,7 +11,7 @@ static const char *state_text(const struct slot_view *v)
 		return "empty";
 	if (v->state == JOB_DONE && v->verdict != VERDICT_NONE)
 		return "done";
-	return v->state == JOB_WAITING ? "waiting" : "working";
+	return v->state == JOB_WAITING || !v->working ? "waiting" : "working";
 }
 
 /* What the operator reads now. */

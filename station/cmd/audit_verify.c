@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* station audit verify: recomputes the whole log, and holds it against a checkpoint that left the station. */
+/* station audit verify: checks the file, recomputes the whole log, and holds it against a checkpoint that left the station. */
 #include "certs/note.h"
 #include "db/audit.h"
 #include "station/base/file.h"
@@ -52,8 +52,8 @@ static int verify(const char *ledger_path, const char *checkpoint, const char *v
 		return EXIT_FAILED;
 	if (!ledger_open_reader(ledger_path, &l, e))
 		return EXIT_FAILED;
-	bool ok = true;
-	if (checkpoint && strcmp(outside.origin, ledger_origin(l)) != 0)
+	bool ok = ledger_check(l, e);
+	if (ok && checkpoint && strcmp(outside.origin, ledger_origin(l)) != 0)
 		ok = err_set(e, E_AUDIT, "the checkpoint is of log \"%s\", the ledger of \"%s\"", outside.origin, ledger_origin(l));
 	ok = ok && audit_verify(l, checkpoint ? &outside.size : NULL, checkpoint ? &outside.root : NULL, &report, e);
 	ledger_close(l);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* station check-cloud: each hop to DPS, and what is known there of our CA. */
+/* station check-cloud: each hop to DPS, to the first profile's group. */
 #include "station/base/clock.h"
 #include "station/cmd/cmd.h"
 #include "station/cmd/load.h"

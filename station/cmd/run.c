@@ -153,7 +153,9 @@ static bool serve(struct run *r, struct err *e)
 		if (told_to_stop(r))
 			break;
 	}
+	atomic_store(&r->line.stopping, true);
 	events_line(&r->events, "stopping", "Stages that run are finished first.");
+	control_tell(r->control, json_pack("{s:s, s:o}", "event", "line", "line", line_json(r)));
 	return true;
 }
 

@@ -93,6 +93,11 @@ class Enroll(unittest.TestCase):
         self.assertEqual(status["station"]["state"], "running")
         self.assertEqual(len(status["slots"]), 3)
         self.assertEqual(status["counts"]["pass"], 1)
+        page = (pathlib.Path(__file__).resolve().parents[2] / "docs/control.md").read_text()
+        for name, told in (("station", status["station"]), ("slot", status["slots"][0])):
+            table = re.search(r"^\*\*%s\*\*\n\n((?:\|.*\n)+)" % name, page, re.M).group(1)
+            written = [re.findall(r"`(\w+)`", row.split("|")[1]) for row in table.splitlines()]
+            self.assertEqual(sorted(sum(written, [])), sorted(told), name)
 
     def test_09_two_lines_never_share_a_ledger(self):
         code, output = self.factory.run([self.factory.station, "run", "--config", self.factory.config])
@@ -163,6 +168,20 @@ class Enroll(unittest.TestCase):
         code, output = self.factory.run([self.factory.station, "audit", "verify", "--ledger", copy, "--checkpoint", result])
         self.assertEqual(code, 1, output)
         self.assertIn("E-DB-006", output)
+
+    def test_15_a_damaged_ledger_is_called_damaged_even_where_no_entry_lies(self):
+        copy = self.factory.dir / "damaged.db"
+        subprocess.run(["sqlite3", self.factory.dir / "state/ledger.db", ".backup %s" % copy], check=True)
+        db = sqlite3.connect(copy)
+        page, = db.execute("SELECT rootpage FROM sqlite_master WHERE name = 'trace'").fetchone()
+        size, = db.execute("PRAGMA page_size").fetchone()
+        db.close()
+        with open(copy, "r+b") as file:
+            file.seek((page - 1) * size)
+            file.write(b"\xa5" * size)
+        code, output = self.factory.run([self.factory.station, "audit", "verify", "--ledger", copy])
+        self.assertEqual(code, 1, output)
+        self.assertIn("E-DB-005", output)
 
 
 def edit_and_rehash(path):

@@ -252,7 +252,12 @@ class Station(Case):
         self.factory.knob(self.unit, "delay_ms", 100)
         self.factory.plug(self.unit, 1)
         wait_until(lambda: [s for s in self.line.slots("01") if s["stage"] == "make-key"], 30, "make-key")
+        watch = subprocess.Popen([self.factory.station, "watch", "--config", self.factory.config, "--json"], stdout=subprocess.PIPE,
+                                 stderr=subprocess.DEVNULL, text=True)
+        self.assertIn("snapshot", watch.stdout.readline())
         self.assertEqual(self.line.stop(), 0)
+        events = [json.loads(line) for line in watch.communicate(timeout=30)[0].splitlines()]
+        self.assertEqual([e["line"]["state"] for e in events if e["event"] == "line"], ["stopping"])
         self.assertEqual(children(self.line.pid), {})
         self.factory.knob(self.unit, "delay_ms", 0)
         unit, = self.factory.report()["units"]
