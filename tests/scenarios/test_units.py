@@ -220,6 +220,16 @@ class Strangers(Case):
         self.assertEqual(second[0], first[0], "the id comes from the endorsement key")
         self.assertNotEqual(second[1], first[1])
 
+    def test_unit_with_one_serial_number_outside_and_another_inside_fails_alone(self):
+        self.start()
+        self.factory.add_devices(1, prefix="MIX")
+        self.factory.knob("MIX0001", "serial_inside", "SIM0003")
+        slot = self.verdict("MIX0001", 1)
+        self.assertEqual((slot["verdict"], slot["code"]), ("FAIL", "E-ID-003"), slot)
+        self.assertEqual(self.report()["units"], [])
+        self.still_fit()
+        self.assertEqual(self.verdict("SIM0003", 2)["verdict"], "PASS")
+
     def test_unit_whose_words_make_no_registration_id_fails_alone(self):
         self.start("id = template\nid_template = {serial}-{model}")
         self.factory.add_devices(1, prefix="ODD", model="of (no) kind")

@@ -73,7 +73,7 @@ static enum frame_status identify(struct model *m, const struct knobs *knobs, co
 {
 	if (f->len != 0)
 		return STATUS_BAD_FRAME;
-	r->len = text_field(r->payload, 1, m->id.serial);
+	r->len = text_field(r->payload, 1, *knobs->serial_inside ? knobs->serial_inside : m->id.serial);
 	r->len += text_field(r->payload + r->len, 2, m->id.model);
 	r->len += text_field(r->payload + r->len, 3, m->id.revision);
 	return STATUS_OK;

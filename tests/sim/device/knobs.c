@@ -74,6 +74,9 @@ bool model_knob(struct model *m, const char *name, const char *value, struct why
 		ok = trigger_of(value, &k.cut_after, w);
 	} else if (strcmp(name, "cut_commit") == 0) {
 		ok = cut_commit_of(value, &k.cut_commit, w);
+	} else if (strcmp(name, "serial_inside") == 0) {
+		ok = (size_t)snprintf(k.serial_inside, sizeof k.serial_inside, "%s", value) < sizeof k.serial_inside
+			|| why_set(w, "serial_inside is at most %zu characters long", sizeof k.serial_inside - 1);
 	} else {
 		ok = why_set(w, "no such knob: %s", name);
 	}

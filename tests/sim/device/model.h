@@ -41,6 +41,7 @@ struct knobs {
 	uint32_t max_payload;
 	struct trigger cut_before, cut_after;
 	enum store_cut cut_commit;
+	char serial_inside[65]; /* what IDENTIFY says, where that is not what USB says */
 };
 
 struct stats {
