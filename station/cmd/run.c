@@ -16,6 +16,8 @@
 #include <string.h>
 #include <sys/signalfd.h>
 
+#define CUSTODY_BANNER "The CA key is a file: for training and trial, not for production."
+
 struct run {
 	struct line line;
 	struct events events;
@@ -72,7 +74,7 @@ static json_t *line_json(struct run *r)
 			 l->config->role == ROLE_LINE ? "line" : "engineer", "state", state, "sentence",
 			 fit ? "" : err_row(why.code)->happened, "code", fit ? "" : err_row(why.code)->code, "since_ms",
 			 (json_int_t)l->started_ms, "config_sha256", config_sha256, "build", STATION_VERSION, "banner",
-			 "The CA key is a file: for training and trial, not for production.", "stages", stages);
+			 CUSTODY_BANNER, "stages", stages);
 }
 
 static json_t *status(void *ctx)
@@ -141,6 +143,7 @@ static bool open_all(struct run *r, const struct config *config, const struct la
 /* An unfit line stays, so that the screen can say why; only one that cannot fork any more ends itself, to be started again. */
 static bool serve(struct run *r, struct err *e)
 {
+	log_warn("%s", CUSTODY_BANNER);
 	events_line(&r->events, "ready", "Plug units in.");
 	while (!atomic_load(&r->line.stopping)) {
 		if (!usb_bus_run(r->bus, 100, e))

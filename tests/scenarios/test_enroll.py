@@ -91,6 +91,8 @@ class Enroll(unittest.TestCase):
     def test_08_status_and_watch_are_clients_of_the_line(self):
         status = json.loads(self.factory.verb("status", "--config", self.factory.config, "--json"))
         self.assertEqual(status["station"]["state"], "running")
+        self.assertIn("not for production", status["station"]["banner"])
+        self.assertIn("not for production", self.line.process.output)
         self.assertEqual(len(status["slots"]), 3)
         self.assertEqual(status["counts"]["pass"], 1)
         page = (pathlib.Path(__file__).resolve().parents[2] / "docs/control.md").read_text()
