@@ -19,7 +19,6 @@
 #include <string.h>
 #include <sys/stat.h>
 
-#define DAY_S (24 * 60 * 60L)
 #define LINE_DAYS_MAX 18250u	/* 50 years */
 #define ROOT_DAYS_MORE 3650u
 #define BACKDATE_S (5 * 60L)

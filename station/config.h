@@ -42,14 +42,12 @@ struct config_profile {
 	bool keep_registration;		/* what the rehearsal leaves in the cloud stays; default yes */
 	bool rehearse_here;		/* explicit yes for allocation that depends on where one registers from; default no */
 	char order[65];			/* "" without */
-	int line;			/* of the section, for messages */
 };
 
 struct config_slot {
 	char name[33];
 	char port[96];			/* port path as `station devices` prints it */
 	int profile;			/* index */
-	int line;
 };
 
 struct config {

@@ -198,12 +198,8 @@ void config_complete(struct reading *r)
 	if (c->slot_count == 0)
 		mistake_add(r->m, r->line ? r->line : 1, "there is no [slot NAME]");
 	config_check_dps(c, &r->seen[SECTION_DPS], r->m);
-	for (size_t i = 0; i < c->profile_count; i++) {
-		c->profile[i].line = r->seen[FIRST_PROFILE + i].line;
+	for (size_t i = 0; i < c->profile_count; i++)
 		config_check_profile(&c->profile[i], &r->seen[FIRST_PROFILE + i], r->m);
-	}
-	for (size_t i = 0; i < c->slot_count; i++)
-		c->slot[i].line = r->seen[FIRST_SLOT + i].line;
 	config_check_slots(c, r->seen + FIRST_SLOT, r->m);
 	if (!c->log_origin[0])
 		snprintf(c->log_origin, sizeof(c->log_origin), "%s.station", c->name);

@@ -147,9 +147,7 @@ static void small_file_is_enough_and_defaults_fill_the_rest(void **state)
 	assert_int_equal(profile->ek_mismatch, OTHER_REFUSE);
 	assert_int_equal(profile->key_handle, 0x81000200);
 	assert_int_equal(profile->validity_days, 3650);
-	assert_int_equal(profile->line, 14);
 	assert_int_equal(c->slot[0].profile, 0);
-	assert_int_equal(c->slot[0].line, 17);
 	assert_true(config_state_path(c, "ledger.db", path, sizeof(path), &e));
 	assert_non_null(strstr(path, "/state/ledger.db"));
 	config_free(c);
