@@ -171,7 +171,7 @@ bool audit_keep_checkpoint(struct ledger *l, uint64_t size, const struct merkle_
 	if (!size_is_ours(l, size, e) || !audit_load_edge(l, size, &edge, e))
 		return false;
 	merkle_root(&edge, &ours);
-	if (memcmp(&ours, root, sizeof(ours)))
+	if (memcmp(&ours, root, sizeof(ours)) != 0)
 		return err_set(e, E_AUDIT, "the checkpoint of size %llu is not of this log", (unsigned long long)size);
 	if (!audit_note_names(note, l->origin, size, root))
 		return err_set(e, E_AUDIT, "the note is not the checkpoint of \"%.80s\" at %llu", l->origin,
