@@ -249,7 +249,7 @@ class Station(Case):
         self.passed(self.verdict())
 
     def test_sigterm_in_mid_job_finishes_the_stage_and_the_next_run_goes_on(self):
-        self.factory.knob(self.unit, "delay_ms", 100)
+        self.factory.knob(self.unit, "delay_ms", 300)
         self.factory.plug(self.unit, 1)
         wait_until(lambda: [s for s in self.line.slots("01") if s["stage"] == "make-key"], 30, "make-key")
         watch = subprocess.Popen([self.factory.station, "watch", "--config", self.factory.config, "--json"], stdout=subprocess.PIPE,
@@ -261,7 +261,8 @@ class Station(Case):
         self.assertEqual(children(self.line.pid), {})
         self.factory.knob(self.unit, "delay_ms", 0)
         unit, = self.factory.report()["units"]
-        self.assertEqual((unit["stage"], unit["verdict"], unit["code"]), ("make-key", "HOLD", "E-BASE-008"))
+        self.assertEqual((unit["verdict"], unit["code"]), ("HOLD", "E-BASE-008"))
+        self.assertIn(unit["stage"], ("make-key", "attest"))
         self.line = self.factory.start_line()
         self.passed(self.verdict())
 
