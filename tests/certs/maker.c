@@ -92,9 +92,20 @@ static void name_maker(X509_NAME *name, const struct order *o)
 	add_text(name, "2.23.133.2.3", "id:00010002");
 }
 
+static void add_host(GENERAL_NAMES *names)
+{
+	GENERAL_NAME *name = GENERAL_NAME_new();
+	ASN1_IA5STRING *host = ASN1_IA5STRING_new();
+	assert_true(ASN1_STRING_set(host, "maker.example", -1));
+	GENERAL_NAME_set0_value(name, GEN_DNS, host);
+	assert_true(sk_GENERAL_NAME_push(names, name));
+}
+
 static void add_alternative_name(X509 *x, const struct order *o)
 {
 	GENERAL_NAMES *names = GENERAL_NAMES_new();
+	if (o->other_names)
+		add_host(names);
 	GENERAL_NAME *name = GENERAL_NAME_new();
 	X509_NAME *directory = X509_NAME_new();
 	name_maker(directory, o);
@@ -126,12 +137,14 @@ void maker_certify(const struct maker *m, EVP_PKEY *ek, const struct order *o, s
 		name_maker(X509_get_subject_name(x), o);
 	else if (!o->no_maker)
 		add_alternative_name(x, o);
+	if (o->other_names)
+		add_text(X509_get_subject_name(x), "2.23.133.2.1", "id:4C494152");
 	extend(x, NID_basic_constraints, o->is_ca ? "critical,CA:TRUE" : "critical,CA:FALSE");
 	extend(x, NID_key_usage, o->key_usage ? o->key_usage : usage);
 	if (o->usage_twice)
 		extend(x, NID_key_usage, usage);
 	if (!o->no_ek_usage)
-		extend(x, NID_ext_key_usage, "2.23.133.8.1");
+		extend(x, NID_ext_key_usage, o->extended_usage ? o->extended_usage : "2.23.133.8.1");
 	if (o->unknown_critical)
 		add_unknown_critical(x);
 	finish(x, o->from_root ? m->root_key : m->issuing_key, o->sha1 ? EVP_sha1() : EVP_sha256(), ret);

@@ -15,8 +15,10 @@ struct maker {
 /* What is ordered; zero is an honest certificate of a TPM without a subject, valid from yesterday for ten years. */
 struct order {
 	bool no_ek_usage, unknown_critical, is_ca, maker_in_subject, no_maker, sha1, usage_twice;
+	bool other_names;	/* a host among the alternative names, and another maker in the subject */
 	bool from_root;		/* signed by the root, not by the issuing CA */
 	const char *key_usage;	/* NULL: as the kind of key asks */
+	const char *extended_usage;	/* NULL: the EK certificate's */
 	const char *manufacturer, *model;	/* NULL: "id:53494D00", "sim" */
 	int from_days, until_days;	/* from now; both zero: as said above */
 };

@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include <openssl/rsa.h>
+#include <tss2/tss2_mu.h>
 
 /* A public example of an endorsement key and of the registration id that device clients derive from it. */
 static const char golden_id[] = "6rek5qncnygnkzflohxz4u6zlfly6ktm4klsc7xrbgvesqyllnfa";
@@ -98,12 +99,92 @@ static void every_other_template_is_refused(void **state)
 		}
 }
 
+static void set_oaep(TPMT_PUBLIC *p)
+{
+	p->parameters.rsaDetail.scheme.scheme = TPM2_ALG_OAEP;
+	p->parameters.rsaDetail.scheme.details.oaep.hashAlg = TPM2_ALG_SHA256;
+}
+
+static void shorten_rsa(TPMT_PUBLIC *p)
+{
+	p->parameters.rsaDetail.keyBits = 1024;
+	p->unique.rsa.size = 128;
+}
+
+static void set_exponent(TPMT_PUBLIC *p)
+{
+	p->parameters.rsaDetail.exponent = 3;
+}
+
+static void set_curve(TPMT_PUBLIC *p)
+{
+	p->parameters.eccDetail.curveID = TPM2_ECC_NIST_P384;
+	p->unique.ecc.x.size = p->unique.ecc.y.size = 48;
+}
+
+static void add_kdf(TPMT_PUBLIC *p)
+{
+	p->parameters.eccDetail.kdf.scheme = TPM2_ALG_KDF1_SP800_56A;
+	p->parameters.eccDetail.kdf.details.kdf1_sp800_56a.hashAlg = TPM2_ALG_SHA256;
+}
+
+static void lengthen_policy(TPMT_PUBLIC *p)
+{
+	p->authPolicy.size = 48;
+}
+
+static void drop_policy(TPMT_PUBLIC *p)
+{
+	p->authPolicy.size = 0;
+}
+
+static void drop_symmetric(TPMT_PUBLIC *p)
+{
+	p->parameters.asymDetail.symmetric.algorithm = TPM2_ALG_NULL;
+}
+
+/* Changes that a flipped bit cannot make, because they change the length of what follows. */
+static void well_formed_key_of_another_template_is_refused(void **state)
+{
+	static const struct {
+		const char *what;
+		void (*change)(TPMT_PUBLIC *p);
+		bool of_rsa, of_p256;
+	} rows[] = {
+		{"OAEP", set_oaep, true, false},
+		{"RSA-1024", shorten_rsa, true, false},
+		{"exponent 3", set_exponent, true, false},
+		{"P-384", set_curve, false, true},
+		{"a key derivation", add_kdf, false, true},
+		{"a policy that begins as PolicyA", lengthen_policy, true, true},
+		{"no policy", drop_policy, true, true},
+		{"no symmetric algorithm", drop_symmetric, true, true},
+	};
+	const struct bytes *keys[] = {&shop.rsa_public, &shop.p256_public};
+	for (size_t i = 0; i < COUNT_OF(rows); i++)
+		for (size_t k = 0; k < 2; k++) {
+			AUTO(bytes) struct bytes area = {0};
+			TPM2B_PUBLIC p = {0};
+			struct ek ek;
+			size_t offset = 0;
+			if (!(k ? rows[i].of_p256 : rows[i].of_rsa))
+				continue;
+			assert_int_equal(Tss2_MU_TPM2B_PUBLIC_Unmarshal(keys[k]->data, keys[k]->len, &offset, &p), 0);
+			rows[i].change(&p.publicArea);
+			soft_marshal(&p, &area);
+			if (ek_parse(area.data, area.len, &ek, &shop.e) || shop.e.code != E_EK_TEMPLATE)
+				fail_msg("%s, key %zu: %s %s", rows[i].what, k, err_row(shop.e.code)->name, shop.e.what);
+			err_clear(&shop.e);
+		}
+}
+
 static void ek_cut_at_any_length_or_with_trailing_bytes_is_refused(void **state)
 {
 	const struct bytes *keys[] = {&shop.rsa_public, &shop.p256_public};
 	uint8_t longer[400] = {0};
 	struct ek ek;
 	for (size_t k = 0; k < 2; k++) {
+		CHECK_OK(ek_parse(keys[k]->data, keys[k]->len, &ek, &shop.e), shop.e);	/* nothing of this passes for the next */
 		for (size_t len = 0; len < keys[k]->len; len++) {
 			uint8_t *exact = malloc(len + !len);	/* so that a sanitizer sees a read beyond */
 			memcpy(exact, keys[k]->data, len);
@@ -154,6 +235,15 @@ static void honest_certificates_are_accepted(void **state)
 	assert_string_equal(cert.manufacturer, "id:53494D00");
 }
 
+static void maker_is_found_among_other_names(void **state)
+{
+	const struct order o = {.other_names = true};
+	struct ek_cert cert;
+	maker_certify(&shop.maker, shop.rsa, &o, &shop.cert);
+	CHECK_OK(judge(&shop.rsa_ek.key, &cert), shop.e);
+	assert_string_equal(cert.manufacturer, "id:53494D00");
+}
+
 static void padding_behind_the_certificate_is_no_part_of_it(void **state)
 {
 	static const uint8_t zeros[100], ones[] = {0xff, 0xff, 0xff};
@@ -169,6 +259,19 @@ static void padding_behind_the_certificate_is_no_part_of_it(void **state)
 	CHECK_FAILS(judge(&shop.rsa_ek.key, &padded), E_EK_CERT_BAD, shop.e);
 }
 
+/* As an NV index is that the maker defined and never wrote. */
+static void padding_alone_is_no_certificate(void **state)
+{
+	static const uint8_t zeros[1000];
+	uint8_t ones[1000];
+	struct ek_cert cert;
+	memset(ones, 0xff, sizeof(ones));
+	CHECK_OK(bytes_set(&shop.cert, zeros, sizeof(zeros), &shop.e), shop.e);
+	CHECK_FAILS(judge(&shop.rsa_ek.key, &cert), E_EK_CERT_BAD, shop.e);
+	CHECK_OK(bytes_set(&shop.cert, ones, sizeof(ones), &shop.e), shop.e);
+	CHECK_FAILS(judge(&shop.rsa_ek.key, &cert), E_EK_CERT_BAD, shop.e);
+}
+
 static void flawed_certificates_are_refused_by_their_flaw(void **state)
 {
 	static const struct {
@@ -177,6 +280,8 @@ static void flawed_certificates_are_refused_by_their_flaw(void **state)
 		enum err_code code;
 	} rows[] = {
 		{"no EK usage", {.no_ek_usage = true}, E_EK_CERT_BAD},
+		{"another usage", {.extended_usage = "clientAuth,2.23.133.8.3"}, E_EK_CERT_BAD},
+		{"a usage that begins as the right one", {.extended_usage = "2.23.133.8.1.1"}, E_EK_CERT_BAD},
 		{"a CA", {.is_ca = true}, E_EK_CERT_BAD},
 		{"a key that signs", {.key_usage = "critical,digitalSignature"}, E_EK_CERT_BAD},
 		{"a key that agrees, which RSA cannot", {.key_usage = "critical,keyAgreement"}, E_EK_CERT_BAD},
@@ -184,6 +289,7 @@ static void flawed_certificates_are_refused_by_their_flaw(void **state)
 		{"no manufacturer", {.no_maker = true}, E_EK_CERT_BAD},
 		{"a manufacturer with an escape", {.manufacturer = "id:\033[2J"}, E_EK_CERT_BAD},
 		{"a long manufacturer", {.manufacturer = "id:0123456789abcdef"}, E_EK_CERT_BAD},
+		{"a model with an escape", {.model = "\033[2J"}, E_EK_CERT_BAD},
 		{"an unknown critical extension", {.unknown_critical = true}, E_EK_CHAIN},
 		{"expired", {.from_days = -20, .until_days = -10}, E_EK_CHAIN},
 		{"not valid yet", {.from_days = 10, .until_days = 20}, E_EK_CHAIN},
@@ -284,10 +390,13 @@ int main(void)
 		cmocka_unit_test(golden_ek_gives_the_registration_id_of_other_clients),
 		cmocka_unit_test(both_templates_are_known_by_name),
 		cmocka_unit_test(every_other_template_is_refused),
+		cmocka_unit_test(well_formed_key_of_another_template_is_refused),
 		cmocka_unit_test(ek_cut_at_any_length_or_with_trailing_bytes_is_refused),
 		cmocka_unit_test(weak_keys_are_refused),
 		cmocka_unit_test(honest_certificates_are_accepted),
+		cmocka_unit_test(maker_is_found_among_other_names),
 		cmocka_unit_test(padding_behind_the_certificate_is_no_part_of_it),
+		cmocka_unit_test(padding_alone_is_no_certificate),
 		cmocka_unit_test(flawed_certificates_are_refused_by_their_flaw),
 		cmocka_unit_test(certificate_of_another_key_is_a_mismatch),
 		cmocka_unit_test(texts_that_nothing_vouches_for_stay_empty),

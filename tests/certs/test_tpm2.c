@@ -58,6 +58,8 @@ static void modulus_of_another_size_than_announced_is_refused(void **state)
 		p.publicArea.unique.rsa.size = len;
 		CHECK_FAILS(parse(&p, E_CERTIFY, &got, &e), E_CERTIFY, e);
 	}
+	p.publicArea.unique.rsa.size = p.publicArea.parameters.rsaDetail.keyBits = 0;
+	CHECK_FAILS(parse(&p, E_CERTIFY, &got, &e), E_CERTIFY, e);
 }
 
 static void leading_zeros_that_a_tpm_left_out_are_put_back(void **state)
@@ -86,6 +88,51 @@ static void key_on_another_curve_is_read_and_is_no_key_of_ours(void **state)
 	CHECK_OK(parse(&p, E_CERTIFY, &got, &e), e);
 	assert_int_equal(got.key.kind, KEY_NONE);
 	assert_int_equal(got.curve, TPM2_ECC_NIST_P384);
+}
+
+static void key_with_a_derivation_is_read_to_its_point(void **state)
+{
+	TPM2B_PUBLIC p = soft_template_leaf(9);
+	struct tpm2_public got;
+	struct err e = {0};
+	p.publicArea.parameters.eccDetail.kdf.scheme = TPM2_ALG_KDF1_SP800_108;
+	p.publicArea.parameters.eccDetail.kdf.details.kdf1_sp800_108.hashAlg = TPM2_ALG_SHA256;
+	CHECK_OK(parse(&p, E_CERTIFY, &got, &e), e);
+	assert_int_equal(got.kdf, TPM2_ALG_KDF1_SP800_108);
+	assert_memory_equal(got.key.x, p.publicArea.unique.ecc.x.buffer, 32);
+}
+
+/* Whether something follows an unknown scheme, and what, nobody here can know. */
+static void unknown_scheme_is_refused(void **state)
+{
+	AUTO(bytes) struct bytes b = {0};
+	TPM2B_PUBLIC p = soft_template_ak();
+	struct tpm2_public got;
+	struct err e = {0};
+	p.publicArea.unique.ecc.x.size = p.publicArea.unique.ecc.y.size = 32;
+	soft_marshal(&p, &b);
+	CHECK_OK(tpm2_public_parse(b.data, b.len, E_CERTIFY, &got, &e), e);
+	assert_int_equal(b.data[15], TPM2_ALG_ECDSA & 0xff);	/* behind an empty policy and no symmetric algorithm */
+	b.data[15] = 0x7f;
+	CHECK_FAILS(tpm2_public_parse(b.data, b.len, E_CERTIFY, &got, &e), E_CERTIFY, e);
+}
+
+/* Of another name algorithm there is none, rather than a wrong one. */
+static void name_is_of_keys_with_sha256_names_only(void **state)
+{
+	static const uint8_t none[TPM2_NAME_SIZE];
+	AUTO(bytes) struct bytes b = {0};
+	TPM2B_PUBLIC p = soft_template_leaf(9);
+	uint8_t name[TPM2_NAME_SIZE] = {0x00, 0x0b};
+	struct tpm2_public got;
+	struct err e = {0};
+	soft_marshal(&p, &b);
+	sha256_of(b.data + 2, b.len - 2, name + 2);
+	CHECK_OK(parse(&p, E_CERTIFY, &got, &e), e);
+	assert_memory_equal(got.name, name, sizeof(name));
+	p.publicArea.nameAlg = TPM2_ALG_SHA384;
+	CHECK_OK(parse(&p, E_CERTIFY, &got, &e), e);
+	assert_memory_equal(got.name, none, sizeof(none));
 }
 
 static void symmetric_keys_are_refused_under_the_code_of_the_claim(void **state)
@@ -145,6 +192,9 @@ int main(void)
 		cmocka_unit_test(modulus_of_another_size_than_announced_is_refused),
 		cmocka_unit_test(leading_zeros_that_a_tpm_left_out_are_put_back),
 		cmocka_unit_test(key_on_another_curve_is_read_and_is_no_key_of_ours),
+		cmocka_unit_test(key_with_a_derivation_is_read_to_its_point),
+		cmocka_unit_test(unknown_scheme_is_refused),
+		cmocka_unit_test(name_is_of_keys_with_sha256_names_only),
 		cmocka_unit_test(symmetric_keys_are_refused_under_the_code_of_the_claim),
 		cmocka_unit_test(certification_is_read_field_by_field),
 		cmocka_unit_test(signature_of_another_algorithm_is_refused),

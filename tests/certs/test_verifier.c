@@ -281,6 +281,20 @@ static void signing_key_in_the_place_of_the_ek_is_refused(void **state)
 	CHECK_FAILS(judge_ek(s), E_EK_TEMPLATE, s->e);
 }
 
+/* That the profile needs no certificate does not mean that anything passes for an endorsement key. */
+static void profile_without_a_chain_still_asks_for_an_endorsement_key(void **state)
+{
+	struct slot *s = *state;
+	s->policy.need_ek_cert = false;
+	CHECK_FAILS(judge_ek(s), E_EK_TEMPLATE, s->e);
+	give(s, EVIDENCE_EK_PUBLIC, &s->leaf.public_area);
+	CHECK_FAILS(judge_ek(s), E_EK_TEMPLATE, s->e);
+	CHECK_OK(verifier_take(s->judge, EVIDENCE_EK_PUBLIC, s->ek.public_area.data, s->ek.public_area.len - 1, &s->e), s->e);
+	CHECK_FAILS(judge_ek(s), E_EK_TEMPLATE, s->e);
+	give(s, EVIDENCE_AK_PUBLIC, &s->ak.public_area);
+	CHECK_FAILS(ask(s, CHALLENGE_AK), E_VERIFIER, s->e);
+}
+
 /* The imitation shows the public key and certificate of a good TPM, which are no secrets. */
 static void ek_of_another_tpm_is_refused(void **state)
 {
@@ -414,12 +428,15 @@ static void leaf_key_exchanged_after_its_challenge_is_not_proved(void **state)
 
 /* ---- the attestation key ---- */
 
+/* A challenge that was refused has no answer, and in particular not a secret of zeros. */
 static void ak_is_refused(struct slot *s, const TPM2B_PUBLIC *template)
 {
+	const uint8_t zeros[32] = {0};
 	soft_key_fini(&s->ak);
 	soft_tpm_primary(&s->tpm, ESYS_TR_RH_ENDORSEMENT, template, &s->ak);
 	give_keys(s);
 	CHECK_OK(judge_ek(s), s->e);
+	CHECK_OK(verifier_take(s->judge, EVIDENCE_SECRET, zeros, sizeof(zeros), &s->e), s->e);
 	CHECK_FAILS(ask(s, CHALLENGE_AK), E_CERTIFY, s->e);
 	CHECK_FAILS(judge(s), E_CHALLENGE, s->e);
 }
@@ -651,6 +668,62 @@ static void signature_by_another_key_or_over_an_old_nonce_is_refused(void **stat
 	soft_key_fini(&other);
 }
 
+static void signature_of_another_length_is_refused(void **state)
+{
+	struct slot *s = *state;
+	uint8_t sent[sizeof(struct key_signature) + 1] = {0}, hash[SHA256_SIZE];
+	struct key_signature sig;
+	prove_leaf(s);
+	for (size_t len = sizeof(sig) - 1; len <= sizeof(sig) + 1; len++) {
+		CHECK_OK(ask(s, CHALLENGE_KEY), s->e);
+		soft_tpm_sign(&s->tpm, &s->leaf, s->asked.nonce, &sig);
+		memcpy(sent, &sig, sizeof(sig));
+		give_bundle(s, sizeof(bundle), hash);
+		CHECK_OK(verifier_take(s->judge, EVIDENCE_SIGNATURE, sent, len, &s->e), s->e);
+		if (len == sizeof(sig))
+			CHECK_OK(verifier_judge_install(s->judge, hash, false, &s->e), s->e);
+		else
+			CHECK_FAILS(verifier_judge_install(s->judge, hash, false, &s->e), E_KEY_SILENT, s->e);
+	}
+}
+
+static void signature_with_any_bit_flipped_is_refused(void **state)
+{
+	struct slot *s = *state;
+	struct key_signature sig;
+	uint8_t hash[SHA256_SIZE];
+	prove_leaf(s);
+	for (size_t bit = 0; bit < sizeof(sig) * 8; bit++) {
+		CHECK_OK(ask(s, CHALLENGE_KEY), s->e);
+		soft_tpm_sign(&s->tpm, &s->leaf, s->asked.nonce, &sig);
+		((uint8_t *)&sig)[bit / 8] ^= 1 << bit % 8;
+		give_bundle(s, sizeof(bundle), hash);
+		CHECK_OK(verifier_take(s->judge, EVIDENCE_SIGNATURE, &sig, sizeof(sig), &s->e), s->e);
+		CHECK_FAILS(verifier_judge_install(s->judge, hash, false, &s->e), E_KEY_SILENT, s->e);
+	}
+}
+
+/* An AK's challenge also has a nonce, and a leaf key signs whatever it is given: that answers no challenge to the key. */
+static void signature_over_the_nonce_of_another_kind_of_challenge_is_refused(void **state)
+{
+	struct slot *s = *state;
+	uint8_t hash[SHA256_SIZE];
+	prove_leaf(s);
+	CHECK_OK(ask(s, CHALLENGE_AK), s->e);
+	give_bundle(s, sizeof(bundle), hash);
+	give_signature(s, &s->leaf, s->asked.nonce);
+	CHECK_FAILS(verifier_judge_install(s->judge, hash, false, &s->e), E_KEY_SILENT, s->e);
+}
+
+static void nothing_read_back_is_no_bundle_even_if_nothing_is_expected(void **state)
+{
+	struct slot *s = *state;
+	uint8_t hash[SHA256_SIZE];
+	prove_leaf(s);
+	sha256_of("", 0, hash);
+	CHECK_FAILS(verifier_judge_install(s->judge, hash, true, &s->e), E_READ_BACK, s->e);
+}
+
 /* ---- order ---- */
 
 static void claims_are_judged_in_their_order_only(void **state)
@@ -682,6 +755,18 @@ static void secret_of_zeros_answers_no_challenge_to_the_key(void **state)
 	CHECK_OK(ask(s, CHALLENGE_KEY), s->e);
 	CHECK_OK(verifier_take(s->judge, EVIDENCE_SECRET, zeros, sizeof(zeros), &s->e), s->e);
 	certify(s, &s->leaf, &s->ak);
+	CHECK_FAILS(judge(s), E_CHALLENGE, s->e);
+}
+
+/* Nor has a judge that has asked nothing a secret of zeros. */
+static void secret_of_zeros_answers_no_challenge_that_was_never_made(void **state)
+{
+	struct slot *s = *state;
+	const uint8_t zeros[32] = {0};
+	give_keys(s);
+	CHECK_OK(judge_ek(s), s->e);
+	CHECK_OK(verifier_take(s->judge, EVIDENCE_SECRET, zeros, sizeof(zeros), &s->e), s->e);
+	certify(s, &s->leaf, &s->ak);	/* over a nonce of zeros */
 	CHECK_FAILS(judge(s), E_CHALLENGE, s->e);
 }
 
@@ -734,6 +819,7 @@ int main(int argc, char **argv)
 		T(rogue_vendor_root_is_refused),
 		T(unit_without_certificate_is_refused),
 		T(signing_key_in_the_place_of_the_ek_is_refused),
+		T(profile_without_a_chain_still_asks_for_an_endorsement_key),
 		T(ek_of_another_tpm_is_refused),
 		T(ek_exchanged_after_its_judgement_changes_nothing),
 		T(replayed_secret_is_refused),
@@ -758,8 +844,13 @@ int main(int argc, char **argv)
 		T(installed_bundle_and_living_key_are_accepted),
 		T(bundle_of_other_bytes_is_refused),
 		T(signature_by_another_key_or_over_an_old_nonce_is_refused),
+		T(signature_of_another_length_is_refused),
+		T(signature_with_any_bit_flipped_is_refused),
+		T(signature_over_the_nonce_of_another_kind_of_challenge_is_refused),
+		T(nothing_read_back_is_no_bundle_even_if_nothing_is_expected),
 		T(claims_are_judged_in_their_order_only),
 		T(secret_of_zeros_answers_no_challenge_to_the_key),
+		T(secret_of_zeros_answers_no_challenge_that_was_never_made),
 		T(another_endorsement_key_ends_what_was_proved),
 		T(evidence_of_unknown_kind_or_size_is_refused),
 		T(policy_with_a_root_that_is_no_certificate_is_refused),
