@@ -1,10 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Everything in the judge that reads a device's bytes, as a libFuzzer target. The first byte says which reader gets the rest.
+/* Everything in the judge that reads a device's bytes, as a libFuzzer target: each reader alone, and the judge itself in a
+ * conversation. The first byte says which of them gets the rest.
  *
  * Built with -fsanitize=fuzzer it searches; built plainly (main below) it replays the files it is given, each of them whole, cut at
  * every length and with every bit flipped, as an ordinary test. */
 #include "certs/attest.h"
 #include "certs/ek.h"
+#include "certs/verifier.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -52,9 +54,120 @@ static void read_signature(const uint8_t *data, size_t len)
 	(void)!tpm2_signature_parse(data, len, E_CERTIFY, &s, &e);
 }
 
+/* ---- the judge ---- */
+
+/* What is said to the judge, one byte each. A smaller byte is a kind of evidence, with two bytes of length and the piece behind. */
+enum {
+	SAY_JUDGE_EK = 0x10,
+	SAY_CHALLENGE = 0x20,	/* and what about, in the low bits */
+	SAY_JUDGE_ATTESTATION = 0x30,
+	SAY_JUDGE_INSTALL = 0x40,	/* and whether the unit is closed */
+};
+
+struct talk {
+	const uint8_t *at;
+	size_t left;
+	struct verifier_policy policy;	/* no maker is accepted */
+	struct verifier *judge;
+	bool ek_judged;
+};
+
+static void must(bool what)
+{
+	if (!what)
+		abort();
+}
+
+static void send_piece(struct talk *t, uint8_t kind)
+{
+	struct err e = {0};
+	if (t->left < 2)
+		return;
+	size_t len = (size_t)t->at[0] << 8 | t->at[1];
+	t->at += 2;
+	t->left -= 2;
+	if (len > t->left)
+		len = t->left;
+	bool sound = kind >= EVIDENCE_EK_PUBLIC && kind < EVIDENCE_KINDS && len > 0 && len <= EVIDENCE_MAX;
+	must(verifier_take(t->judge, kind, t->at, len, &e) == sound);
+	t->at += len;
+	t->left -= len;
+}
+
+static void judge_ek(struct talk *t)
+{
+	struct ek_verdict v;
+	struct err e = {0};
+	t->ek_judged = verifier_judge_ek(t->judge, &v, &e);
+	must(t->ek_judged == (e.code == E_NONE));
+	must(!t->ek_judged || !t->policy.need_ek_cert);
+	must(!t->ek_judged || (!v.manufacturer[0] && !v.model[0] && !v.version[0]));
+}
+
+static void challenge(struct talk *t, enum challenge_about about)
+{
+	static const struct challenge none;
+	struct challenge c;
+	struct err e = {0};
+	bool asked = verifier_challenge(t->judge, about, &c, &e);
+	must(!asked || (t->ek_judged && about != CHALLENGE_KEY));
+	must(asked == (e.code == E_NONE));
+	must(asked || !memcmp(&c, &none, sizeof(c)));
+}
+
+/* No input holds the secret, so nothing is ever proved. */
+static void judge_attestation(struct talk *t)
+{
+	static const struct attest_verdict none;
+	struct attest_verdict v;
+	struct err e = {0};
+	must(!verifier_judge_attestation(t->judge, &v, &e) && e.code == E_CHALLENGE);
+	must(!memcmp(&v, &none, sizeof(v)));
+}
+
+static void judge_install(struct talk *t, bool closed)
+{
+	static const uint8_t any[SHA256_SIZE];
+	struct err e = {0};
+	must(!verifier_judge_install(t->judge, any, closed, &e) && e.code == E_VERIFIER);
+}
+
+static void say(struct talk *t, uint8_t what)
+{
+	if (what < SAY_JUDGE_EK)
+		send_piece(t, what);
+	else if (what < SAY_CHALLENGE)
+		judge_ek(t);
+	else if (what < SAY_JUDGE_ATTESTATION)
+		challenge(t, what & 0xf);
+	else if (what < SAY_JUDGE_INSTALL)
+		judge_attestation(t);
+	else
+		judge_install(t, what & 1);
+}
+
+/* The first byte says whether the policy asks for a certificate. */
+static void converse(const uint8_t *data, size_t len)
+{
+	struct talk t = {0};
+	struct err e = {0};
+	if (!len)
+		return;
+	t.at = data + 1;
+	t.left = len - 1;
+	t.policy.need_ek_cert = data[0] & 1;
+	must(verifier_new(&t.policy, &t.judge, &e));
+	while (t.left) {
+		t.left--;
+		say(&t, *t.at++);
+	}
+	verifier_free(t.judge);
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
 {
-	static void (*const readers[])(const uint8_t *, size_t) = {read_public, read_attestation, read_signature, read_ek_cert};
+	static void (*const readers[])(const uint8_t *, size_t) = {read_public, read_attestation, read_signature, read_ek_cert,
+								  converse};
 	if (len)
 		readers[data[0] % COUNT_OF(readers)](data + 1, len - 1);
 	return 0;
