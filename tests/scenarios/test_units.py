@@ -151,7 +151,7 @@ class Clones(Case):
 
 
 class Strangers(Case):
-    DEVICES = 3
+    DEVICES = 4
 
     def test_units_without_their_endorsement_key_get_it_and_others_are_refused(self):
         add = self.factory.add_devices
@@ -223,12 +223,12 @@ class Strangers(Case):
     def test_unit_with_one_serial_number_outside_and_another_inside_fails_alone(self):
         self.start()
         self.factory.add_devices(1, prefix="MIX")
-        self.factory.knob("MIX0001", "serial_inside", "SIM0003")
+        self.factory.knob("MIX0001", "serial_inside", "SIM0004")
         slot = self.verdict("MIX0001", 1)
         self.assertEqual((slot["verdict"], slot["code"]), ("FAIL", "E-ID-003"), slot)
         self.assertEqual(self.report()["units"], [])
         self.still_fit()
-        self.assertEqual(self.verdict("SIM0003", 2)["verdict"], "PASS")
+        self.assertEqual(self.verdict("SIM0004", 2)["verdict"], "PASS")
 
     def test_unit_whose_words_make_no_registration_id_fails_alone(self):
         self.start("id = template\nid_template = {serial}-{model}")
