@@ -89,7 +89,7 @@ static bool public_p256(const EVP_PKEY *pkey, struct key_public *ret, struct err
 static bool public_rsa(const EVP_PKEY *pkey, struct key_public *ret, struct err *e)
 {
 	int bits = EVP_PKEY_get_bits(pkey);
-	uint8_t exponent[4];
+	uint8_t exponent[4] = {0};
 	if (bits < 2048 || bits > 4096 || bits % 8)
 		return err_set(e, E_KEY_WEAK, "an RSA key of %d bits", bits);
 	if (!number_of(pkey, OSSL_PKEY_PARAM_RSA_E, exponent, sizeof(exponent), e))

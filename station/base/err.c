@@ -1,6 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "station/base/err.h"
 
+#ifdef __clang_analyzer__
+#undef err_set
+#undef err_native
+#undef err_errno
+#undef err_in
+#endif
+
 #include <errno.h>
 #include <stdarg.h>
 #include <stdio.h>
