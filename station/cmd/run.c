@@ -178,6 +178,7 @@ static bool catch_signals(int *ret, struct err *e)
 	sigemptyset(&set);
 	sigaddset(&set, SIGINT);
 	sigaddset(&set, SIGTERM);
+	sigaddset(&set, SIGHUP);	/* a terminal that closes ends the line in order */
 	sigprocmask(SIG_BLOCK, &set, NULL);
 	*ret = signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
 	return *ret >= 0 || err_errno(e, E_FILE, "signalfd");

@@ -266,6 +266,12 @@ class Station(Case):
         self.line = self.factory.start_line()
         self.passed(self.verdict())
 
+    def test_closed_terminal_ends_the_line_in_order(self):
+        self.line.process.signal(signal.SIGHUP)
+        self.assertEqual(self.line.process.wait(30), 0)
+        self.assertEqual(children(self.line.pid), {})
+        self.line = self.factory.start_line()
+
     def test_flooded_control_socket_delays_no_unit(self):
         path = str(self.factory.dir / "state/station.sock")
         ended = threading.Event()
