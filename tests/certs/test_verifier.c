@@ -167,6 +167,8 @@ static void honest_unit_is_proved(void **state)
 	assert_string_equal(s->ek_verdict.model, "swtpm");
 	assert_true(s->ek_verdict.version[0]);
 	assert_int_equal(s->ek_verdict.key.kind, KEY_RSA);
+	CHECK_OK(key_spki_sha256(&s->ek_verdict.key, hash, &s->e), s->e);
+	assert_memory_equal(s->ek_verdict.spki_sha256, hash, sizeof(hash));
 	/* unique is the end of a public area */
 	assert_memory_equal(s->verdict.leaf.y, s->leaf.public_area.data + s->leaf.public_area.len - 32, 32);
 	assert_memory_equal(s->verdict.leaf.x, s->leaf.public_area.data + s->leaf.public_area.len - 66, 32);
@@ -332,6 +334,17 @@ static void ek_exchanged_after_its_judgement_changes_nothing(void **state)
 	soft_key_fini(&other);
 }
 
+/* Or a unit could be challenged as one TPM, and its verdict stand beside the endorsement key of another. */
+static void challenge_is_void_once_an_endorsement_key_is_judged_again(void **state)
+{
+	struct slot *s = *state;
+	begin(s, CHALLENGE_AK);
+	CHECK_OK(judge_ek(s), s->e);
+	give_secret(s);
+	certify(s, &s->leaf, &s->ak);
+	CHECK_FAILS(judge(s), E_CHALLENGE, s->e);
+}
+
 /* ---- the credential ---- */
 
 static void replayed_secret_is_refused(void **state)
@@ -388,6 +401,19 @@ static void challenge_is_used_up_by_one_answer(void **state)
 	CHECK_FAILS(judge(s), E_CHALLENGE, s->e);
 	begin(s, CHALLENGE_AK);
 	CHECK_FAILS(judge(s), E_CHALLENGE, s->e);	/* nothing was sent: that was the one answer */
+	give_secret(s);
+	certify(s, &s->leaf, &s->ak);
+	CHECK_FAILS(judge(s), E_CHALLENGE, s->e);
+}
+
+static void challenge_is_void_once_another_was_asked_for_even_in_vain(void **state)
+{
+	struct slot *s = *state;
+	struct challenge first;
+	begin(s, CHALLENGE_AK);
+	first = s->asked;
+	CHECK_FAILS(ask(s, CHALLENGE_KEY), E_VERIFIER, s->e);
+	s->asked = first;
 	give_secret(s);
 	certify(s, &s->leaf, &s->ak);
 	CHECK_FAILS(judge(s), E_CHALLENGE, s->e);
@@ -569,6 +595,7 @@ static void old_nonce_is_refused(void **state)
 	give_secret(s);
 	give_attestation(s);
 	CHECK_FAILS(judge(s), E_CERTIFY, s->e);
+	assert_true(verdict_is_empty(s));	/* nothing of the one before stays */
 }
 
 static void attestation_sent_before_the_challenge_is_refused(void **state)
@@ -822,10 +849,12 @@ int main(int argc, char **argv)
 		T(profile_without_a_chain_still_asks_for_an_endorsement_key),
 		T(ek_of_another_tpm_is_refused),
 		T(ek_exchanged_after_its_judgement_changes_nothing),
+		T(challenge_is_void_once_an_endorsement_key_is_judged_again),
 		T(replayed_secret_is_refused),
 		T(every_wrong_byte_of_the_secret_is_refused),
 		T(secret_of_every_other_length_is_refused),
 		T(challenge_is_used_up_by_one_answer),
+		T(challenge_is_void_once_another_was_asked_for_even_in_vain),
 		T(challenges_never_repeat),
 		T(credential_for_the_leaf_key_opens_for_no_other_key),
 		T(leaf_key_exchanged_after_its_challenge_is_not_proved),
