@@ -10,12 +10,16 @@
 #include <errno.h>
 #include <signal.h>
 #include <string.h>
+#include <sys/ioctl.h>
+#include <sys/prctl.h>
 #include <sys/ptrace.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 
+#include <linux/filter.h>
 #include <linux/ptrace.h>
 #include <linux/seccomp.h>
+#include <linux/sockios.h>
 
 #define COLD "--cold-verifier"
 #define PIECES_MAX 256
@@ -70,7 +74,22 @@ static void make_sockets(struct slot *s, int ret_its[2])
 	ret_its[1] = driver[1];
 }
 
-static void judge_start(struct slot *s, const struct verifier_policy *policy)
+/* A kernel, as it were, on which nobody can give up rights: prctl is refused from here on. */
+static void forbid_prctl(void)
+{
+	struct sock_filter steps[] = {
+		BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr)),
+		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_prctl, 0, 1),
+		BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | EPERM),
+		BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
+	};
+	const struct sock_fprog filter = {COUNT_OF(steps), steps};
+	if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0 || prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &filter) != 0)
+		_exit(126);
+}
+
+/* `spoil`, if any, is called in the child first. */
+static void judge_start(struct slot *s, const struct verifier_policy *policy, void (*spoil)(void))
 {
 	int its[2];
 	make_sockets(s, its);
@@ -79,6 +98,8 @@ static void judge_start(struct slot *s, const struct verifier_policy *policy)
 	if (!s->judge) {
 		close(s->line);
 		close(s->driver);
+		if (spoil)
+			spoil();
 		verifier_child(its[0], its[1], policy);
 	}
 	close(its[0]);
@@ -90,7 +111,7 @@ static int slot_open(void **state)
 	struct slot *s = calloc(1, sizeof(*s));
 	const TPM2B_PUBLIC ak = soft_template_ak(), leaf = soft_template_leaf(1);
 	assert_non_null(s);
-	judge_start(s, &plant.policy);	/* first, so that it inherits no TPM */
+	judge_start(s, &plant.policy, NULL);	/* first, so that it inherits no TPM */
 	soft_tpm_start(&s->tpm, "GOOD0001");
 	soft_tpm_ek(&s->tpm, &s->ek);
 	soft_tpm_ek_cert(&s->tpm, &s->cert);
@@ -204,6 +225,28 @@ static void evidence_sent_before_the_question_counts(void **state)
 	}
 }
 
+static void read_status(pid_t pid, char ret[static 8192])
+{
+	char path[64];
+	snprintf(path, sizeof(path), "/proc/%d/status", (int)pid);
+	FILE *f = fopen(path, "r");
+	assert_non_null(f);
+	ret[fread(ret, 1, 8191, f)] = '\0';
+	fclose(f);
+}
+
+/* One that polls a socket at its end without taking it off never sleeps. */
+static void judge_comes_to_rest(const struct slot *s)
+{
+	char status[8192];
+	int64_t until_ms = soon();
+	do {
+		assert_true(clock_steady_ms() < until_ms);
+		clock_sleep_ms(5);
+		read_status(s->judge, status);
+	} while (!strstr(status, "State:\tS"));
+}
+
 static void line_is_served_when_the_driver_child_has_ended(void **state)
 {
 	struct slot *s = *state;
@@ -215,6 +258,7 @@ static void line_is_served_when_the_driver_child_has_ended(void **state)
 	CHECK_OK(judge_ek(s), s->e);
 	CHECK_FAILS(verifier_client_challenge(s->line, soon(), CHALLENGE_AK, &s->e), E_CHILD_LOST, s->e);
 	CHECK_FAILS(verifier_client_judge_attestation(s->line, soon(), &s->verdict, &s->e), E_CHALLENGE, s->e);
+	judge_comes_to_rest(s);
 }
 
 static void challenge_never_reaches_the_line(void **state)
@@ -231,7 +275,41 @@ static void challenge_never_reaches_the_line(void **state)
 	assert_int_equal(m.type, EVIDENCE_CHALLENGE);
 }
 
+static void challenge_out_of_order_is_refused_and_none_is_sent(void **state)
+{
+	struct slot *s = *state;
+	static struct wire_msg m;
+	give_bytes(s, EVIDENCE_AK_PUBLIC, &s->ak.public_area);
+	CHECK_FAILS(verifier_client_challenge(s->line, soon(), CHALLENGE_AK, &s->e), E_VERIFIER, s->e);
+	CHECK_FAILS(wire_recv(s->driver, &m, clock_steady_ms(), &s->e), E_CHILD_SILENT, s->e);
+}
+
+/* The line and its judge are of one build: a message of another shape ends the conversation, as wire.h says. */
+static void question_of_another_shape_ends_the_judge(void **state)
+{
+	struct slot *s = *state;
+	static struct wire_msg m;
+	CHECK_OK(wire_send(s->line, 1, "x", 1, soon(), &s->e), s->e);
+	CHECK_FAILS(wire_recv(s->line, &m, soon(), &s->e), E_CHILD_LOST, s->e);
+}
+
 /* ---- a hostile driver child ---- */
+
+/* Its socket fills up; the line hears of it in time, and can still ask. */
+static void driver_child_that_takes_no_challenge_does_not_hold_the_judge(void **state)
+{
+	struct slot *s = *state;
+	int asked = 0;
+	give_bytes(s, EVIDENCE_EK_PUBLIC, &s->ek.public_area);
+	give_bytes(s, EVIDENCE_EK_CERT, &s->cert);
+	give_bytes(s, EVIDENCE_AK_PUBLIC, &s->ak.public_area);
+	CHECK_OK(judge_ek(s), s->e);
+	while (verifier_client_challenge(s->line, soon(), CHALLENGE_AK, &s->e))
+		assert_true(++asked < 10000);
+	assert_int_equal(s->e.code, E_CHILD_SILENT);
+	err_clear(&s->e);
+	CHECK_OK(judge_ek(s), s->e);
+}
 
 /* Whatever it did: the job fails for good, as this unit's fault, and the judge lives. */
 static void job_is_spoiled(struct slot *s)
@@ -243,6 +321,7 @@ static void job_is_spoiled(struct slot *s)
 	err_clear(&s->e);
 	CHECK_FAILS(verifier_client_challenge(s->line, soon(), CHALLENGE_AK, &s->e), E_VERIFIER, s->e);
 	assert_int_equal(err_row(E_VERIFIER)->class, ERR_DEVICE);
+	judge_comes_to_rest(s);
 }
 
 static void message_that_is_no_evidence_spoils_the_job(void **state)
@@ -298,13 +377,9 @@ static void device_that_sends_to_the_limit_is_judged(void **state)
 static void judge_is_locked_in_while_it_serves(void **state)
 {
 	struct slot *s = *state;
-	char path[64], status[8192];
+	char status[8192];
 	CHECK_FAILS(judge_ek(s), E_EK_TEMPLATE, s->e);	/* it serves */
-	snprintf(path, sizeof(path), "/proc/%d/status", (int)s->judge);
-	FILE *f = fopen(path, "r");
-	assert_non_null(f);
-	status[fread(status, 1, sizeof(status) - 1, f)] = '\0';
-	fclose(f);
+	read_status(s->judge, status);
 	assert_non_null(strstr(status, "Seccomp:\t2"));
 	assert_non_null(strstr(status, "NoNewPrivs:\t1"));
 }
@@ -386,21 +461,36 @@ static void judge_tries_nothing_that_its_lock_down_refuses(void **state)
 	assert_int_equal(seen.refused, 0);	/* it never even tried */
 }
 
+/* A judge that cannot judge: whoever asks hears the cause, and what the device sent stays where it is, unread. */
+static void nothing_is_read_and_the_cause_is_told(const struct verifier_policy *policy, void (*spoil)(void), const char *cause)
+{
+	struct slot s = {0};
+	int unread = 0;
+	judge_start(&s, policy, spoil);
+	give(&s, EVIDENCE_EK_PUBLIC, "x", 1);
+	assert_false(judge_ek(&s));
+	assert_int_equal(s.e.code, E_VERIFIER);
+	assert_non_null(strstr(s.e.what, cause));
+	err_clear(&s.e);
+	CHECK_FAILS(verifier_client_challenge(s.line, soon(), CHALLENGE_AK, &s.e), E_VERIFIER, s.e);
+	assert_int_equal(ioctl(s.driver, SIOCOUTQ, &unread), 0);
+	assert_true(unread > 0);
+	close(s.line);
+	close(s.driver);
+	assert_int_equal(exit_code(s.judge), 0);
+}
+
 static void judge_that_cannot_start_tells_the_cause_to_whoever_asks(void **state)
 {
 	uint8_t junk[] = "junk";
 	const struct bytes root = {.data = junk, .len = sizeof(junk)};
 	const struct verifier_policy policy = {.roots = &root, .root_count = 1, .need_ek_cert = true};
-	struct slot s = {0};
-	judge_start(&s, &policy);
-	assert_false(judge_ek(&s));
-	assert_int_equal(s.e.code, E_VERIFIER);
-	assert_non_null(strstr(s.e.what, "E-CFG-001"));
-	err_clear(&s.e);
-	CHECK_FAILS(verifier_client_challenge(s.line, soon(), CHALLENGE_AK, &s.e), E_VERIFIER, s.e);
-	close(s.line);
-	close(s.driver);
-	assert_int_equal(exit_code(s.judge), 0);
+	nothing_is_read_and_the_cause_is_told(&policy, NULL, "E-CFG-001");
+}
+
+static void judge_that_cannot_lock_itself_in_judges_nothing(void **state)
+{
+	nothing_is_read_and_the_cause_is_told(&plant.policy, forbid_prctl, "E-BASE-007");
 }
 
 /* ---- the line's side ---- */
@@ -426,21 +516,31 @@ static void texts_of_a_judge_gone_bad_end(void **state)
 	close(pair[1]);
 }
 
+/* One that stops the line at once, and one that does so when the tries are used up. */
 static void judge_gone_bad_cannot_stop_the_line_with_its_error(void **state)
 {
-	struct err said = {.code = E_AUDIT, .what = "a\x1b[2J"}, e = {0};
+	static const struct {
+		enum err_code said;
+		const char *heard;
+	} rows[] = {
+		{E_AUDIT, "the judge's process: E-DB-006 a?[2J"},
+		{E_USB_OPEN, "the judge's process: E-USB-004 a?[2J"},
+	};
 	static struct wire_msg m;
-	int pair[2];
-	CHECK_OK(wire_pair(pair, &e), e);
-	pid_t bad = fork();
-	if (!bad)
-		_exit(wire_recv(pair[1], &m, soon(), &e) && wire_send_err(pair[1], &said, soon(), &e) ? 0 : 1);
-	assert_false(verifier_client_challenge(pair[0], soon(), CHALLENGE_AK, &e));
-	assert_int_equal(exit_code(bad), 0);
-	assert_int_equal(e.code, E_VERIFIER);
-	assert_string_equal(e.what, "the judge's process: E-DB-006 a?[2J");
-	close(pair[0]);
-	close(pair[1]);
+	for (size_t i = 0; i < COUNT_OF(rows); i++) {
+		struct err said = {.code = rows[i].said, .what = "a\x1b[2J"}, e = {0};
+		int pair[2];
+		CHECK_OK(wire_pair(pair, &e), e);
+		pid_t bad = fork();
+		if (!bad)
+			_exit(wire_recv(pair[1], &m, soon(), &e) && wire_send_err(pair[1], &said, soon(), &e) ? 0 : 1);
+		assert_false(verifier_client_challenge(pair[0], soon(), CHALLENGE_AK, &e));
+		assert_int_equal(exit_code(bad), 0);
+		assert_int_equal(e.code, E_VERIFIER);
+		assert_string_equal(e.what, rows[i].heard);
+		close(pair[0]);
+		close(pair[1]);
+	}
 }
 
 static _Noreturn void be_cold(char **argv)
@@ -465,6 +565,9 @@ int main(int argc, char **argv)
 		T(evidence_sent_before_the_question_counts),
 		T(line_is_served_when_the_driver_child_has_ended),
 		T(challenge_never_reaches_the_line),
+		T(challenge_out_of_order_is_refused_and_none_is_sent),
+		T(question_of_another_shape_ends_the_judge),
+		T(driver_child_that_takes_no_challenge_does_not_hold_the_judge),
 		T(message_that_is_no_evidence_spoils_the_job),
 		T(evidence_of_kind_zero_spoils_the_job),
 		T(evidence_too_long_spoils_the_job),
@@ -474,6 +577,7 @@ int main(int argc, char **argv)
 		T(judge_is_locked_in_while_it_serves),
 		T(judge_tries_nothing_that_its_lock_down_refuses),
 		cmocka_unit_test(judge_that_cannot_start_tells_the_cause_to_whoever_asks),
+		cmocka_unit_test(judge_that_cannot_lock_itself_in_judges_nothing),
 		cmocka_unit_test(texts_of_a_judge_gone_bad_end),
 		cmocka_unit_test(judge_gone_bad_cannot_stop_the_line_with_its_error),
 	};
