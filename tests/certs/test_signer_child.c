@@ -6,6 +6,7 @@
 #include "station/base/wire.h"
 #include "tests/certs/check.h"
 #include "tests/certs/desk.h"
+#include "tests/certs/tracer.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -13,12 +14,8 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ptrace.h>
-#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
-
-#include <linux/ptrace.h>
-#include <linux/seccomp.h>
 
 struct bench {
 	struct desk desk;
@@ -123,36 +120,12 @@ static void child_is_locked_in_while_it_serves(void **state)
 	assert_int_equal(child_end(pid), 0);
 }
 
-/* What a tracer saw of the child. */
-struct seen {
-	bool locked;		/* its filter is in force */
-	unsigned calls, refused;	/* system calls from then on, and those that the filter refused */
-};
-
-static void see(pid_t pid, struct ptrace_syscall_info *last, struct seen *seen)
-{
-	struct ptrace_syscall_info now;
-	if (ptrace(PTRACE_GET_SYSCALL_INFO, pid, sizeof(now), &now) <= 0)
-		return;
-	if (now.op == PTRACE_SYSCALL_INFO_ENTRY)
-		*last = now;
-	if (now.op != PTRACE_SYSCALL_INFO_EXIT)
-		return;
-	seen->calls += seen->locked;
-	seen->refused += seen->locked && now.exit.rval == -EPERM;
-	if (last->entry.nr == SYS_seccomp && last->entry.args[0] == SECCOMP_SET_MODE_FILTER && now.exit.rval == 0)
-		seen->locked = true;
-}
-
 #define COLD "--cold-signer"
 
 /* Runs the signer under trace to its end: this program anew, so that nothing is warm from the tests
  * before. */
 static struct seen watch_signer(struct bench *b, int line)
 {
-	struct ptrace_syscall_info last = {0};
-	struct seen seen = {0};
-	int status;
 	pid_t pid = fork();
 	if (!pid) {
 		char socket[16];
@@ -162,12 +135,7 @@ static struct seen watch_signer(struct bench *b, int line)
 		_exit(127);
 	}
 	close(line);
-	if (waitpid(pid, &status, 0) != pid || ptrace(PTRACE_SETOPTIONS, pid, NULL, PTRACE_O_TRACESYSGOOD | PTRACE_O_EXITKILL) < 0)
-		return seen;
-	while (ptrace(PTRACE_SYSCALL, pid, NULL, NULL) == 0 && waitpid(pid, &status, 0) == pid && WIFSTOPPED(status))
-		if (WSTOPSIG(status) == (SIGTRAP | 0x80))
-			see(pid, &last, &seen);
-	return seen;
+	return tracer_watch(pid);
 }
 
 /* The line's half of the same conversation: a few leaves, refusals and checkpoints. */

@@ -5,6 +5,7 @@
 #include "station/base/wire.h"
 #include "tests/certs/check.h"
 #include "tests/certs/soft_tpm.h"
+#include "tests/certs/tracer.h"
 
 #include <assert.h>
 #include <errno.h>
@@ -17,7 +18,6 @@
 #include <sys/wait.h>
 
 #include <linux/filter.h>
-#include <linux/ptrace.h>
 #include <linux/seccomp.h>
 #include <linux/sockios.h>
 
@@ -384,33 +384,9 @@ static void judge_is_locked_in_while_it_serves(void **state)
 	assert_non_null(strstr(status, "NoNewPrivs:\t1"));
 }
 
-/* What a tracer saw of the judge. */
-struct seen {
-	bool locked;		/* its filter is in force */
-	unsigned calls, refused;	/* system calls from then on, and those that the filter refused */
-};
-
-static void see(pid_t pid, struct ptrace_syscall_info *last, struct seen *seen)
-{
-	struct ptrace_syscall_info now;
-	if (ptrace(PTRACE_GET_SYSCALL_INFO, pid, sizeof(now), &now) <= 0)
-		return;
-	if (now.op == PTRACE_SYSCALL_INFO_ENTRY)
-		*last = now;
-	if (now.op != PTRACE_SYSCALL_INFO_EXIT)
-		return;
-	seen->calls += seen->locked;
-	seen->refused += seen->locked && now.exit.rval == -EPERM;
-	if (last->entry.nr == SYS_seccomp && last->entry.args[0] == SECCOMP_SET_MODE_FILTER && now.exit.rval == 0)
-		seen->locked = true;
-}
-
 /* Runs a judge under trace to its end: this program anew, so that nothing is warm from the tests before. */
 static struct seen watch(const int its[2])
 {
-	struct ptrace_syscall_info last = {0};
-	struct seen seen = {0};
-	int status;
 	pid_t pid = fork();
 	if (!pid) {
 		char line[16], driver[16];
@@ -422,12 +398,7 @@ static struct seen watch(const int its[2])
 	}
 	close(its[0]);
 	close(its[1]);
-	if (waitpid(pid, &status, 0) != pid || ptrace(PTRACE_SETOPTIONS, pid, NULL, PTRACE_O_TRACESYSGOOD | PTRACE_O_EXITKILL) < 0)
-		return seen;
-	while (ptrace(PTRACE_SYSCALL, pid, NULL, NULL) == 0 && waitpid(pid, &status, 0) == pid && WIFSTOPPED(status))
-		if (WSTOPSIG(status) == (SIGTRAP | 0x80))
-			see(pid, &last, &seen);
-	return seen;
+	return tracer_watch(pid);
 }
 
 static void judge_tries_nothing_that_its_lock_down_refuses(void **state)
