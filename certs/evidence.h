@@ -21,7 +21,9 @@ enum evidence_kind {
 	EVIDENCE_ATTEST,	/* TPMS_ATTEST of TPM2_Certify(leaf), without size prefix */
 	EVIDENCE_ATTEST_SIG,	/* TPMT_SIGNATURE over it by the attestation key */
 	EVIDENCE_BUNDLE,	/* the installed bundle as read from the device (docs/tpm-bridge.md, section 3) */
-	EVIDENCE_SIGNATURE,	/* struct key_signature by the leaf key over the challenge's nonce taken as SHA-256 digest */
+	EVIDENCE_SIGNATURE,	/* struct key_signature by the leaf key over the challenge's nonce taken as SHA-256 digest; by a unit that gave a
+				   CSR, over proof_digest() of the nonce */
+	EVIDENCE_CSR,	/* PKCS#10 (RFC 2986), DER, whose challengePassword (RFC 2985, 5.4.1) is the nonce in 64 lower-case hex digits */
 	EVIDENCE_KINDS
 };
 
@@ -33,16 +35,22 @@ enum challenge_about {
 	CHALLENGE_AK,	/* the attestation key, which then certifies the leaf key */
 	CHALLENGE_LEAF,	/* the leaf key itself: recognises a unit whose factory mode is closed */
 	CHALLENGE_KEY,	/* no credential: the leaf key signs the nonce */
+	CHALLENGE_CSR,	/* no credential: the nonce is in the CSR, and the key behind the CSR signs it as well */
 };
 
 /* Fixed size: it crosses process borders. */
 struct challenge {
 	uint32_t about;		/* enum challenge_about */
-	uint8_t nonce[32];	/* qualifyingData of TPM2_Certify; or the digest to sign */
+	uint8_t nonce[32];	/* qualifyingData of TPM2_Certify; or the digest to sign; or what stands in the CSR */
 	uint32_t blob_len;	/* TPM2B_ID_OBJECT content, without size prefix */
 	uint8_t blob[160];
 	uint32_t secret_len;	/* TPM2B_ENCRYPTED_SECRET content, without size prefix */
 	uint8_t secret[512];
 };
+
+/* What a unit without a TPM signs for a nonce: SHA-256 of PROOF_LABEL, a zero byte and the nonce. A unit whose factory mode is
+ * closed answers this too: the label keeps the answer from being of use anywhere else. */
+#define PROOF_LABEL "enrollment station proof v1"
+void proof_digest(const uint8_t nonce[static 32], uint8_t ret[static SHA256_SIZE]);
 
 #endif

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The intent to sign a leaf, and the receipt that it is on record.
+/* The intent to give a unit an identity, by a leaf or by the enrollment of its endorsement key, and the receipt that it is on record.
  *
  * The intent is written to the audit log first, as an entry whose bytes both sides can build from
  * the same fields. The receipt proves to the signer that this entry is in a tree which extends the
@@ -12,21 +12,28 @@
 
 #define INTENT_SERIAL 16	/* bytes of a certificate's serial number */
 
+enum intent_kind {
+	INTENT_LEAF,	/* a leaf is to be signed */
+	INTENT_PERMIT,	/* the unit is enrolled by its endorsement key: nothing is signed, but the identity counts like any other */
+};
+
 /* Fixed size. Texts end with NUL. */
 struct intent {
+	uint32_t kind;		/* enum intent_kind */
 	char job[33];		/* 32 hex digits */
 	char registration_id[129];
 	char profile[33];
 	char order[65];		/* "" without an order */
-	uint8_t serial[INTENT_SERIAL];	/* of the certificate: random, the top bit clear, not zero; reserved in the ledger */
+	uint8_t serial[INTENT_SERIAL];	/* of the certificate: random, the top bit clear, not zero; reserved in the ledger. Of a permit: the same, as its
+					   own number */
 	int64_t time_ms;	/* wall clock of the intent */
-	struct key_public key;
+	struct key_public key;	/* of the leaf; of a permit the endorsement key */
 };
 
 /* True if every text ends within its array; what comes from another process is asked this first. */
 bool intent_is_whole(const struct intent *intent);
 
-/* Appends the audit entry: canonical JSON {"body":{…},"job":…,"time":…,"type":"sign.intent","v":1},
+/* Appends the audit entry: canonical JSON {"body":{…},"job":…,"time":…,"type":"sign.intent","v":1} ("permit.intent" for a permit),
  * the key as hex SHA-256 of its SPKI. E_TEXT, E_KEY_WEAK. */
 WARN_UNUSED bool intent_entry(const struct intent *intent, struct bytes *ret, struct err *e);
 

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The process that holds the CA key.
  *
- * It answers few requests: sign a leaf for this key, id and profile, given a receipt; sign this
- * checkpoint; what is left; who are you. It builds the certificate itself (RFC 5280: CN =
+ * It answers few requests: sign a leaf for this key, id and profile, given a receipt; permit
+ * this identity, given a receipt; sign this checkpoint; what is left; who are you. It builds the certificate itself (RFC 5280: CN =
  * registration id, clientAuth, digitalSignature, CA false, SKI, AKI) and re-encodes the key; nobody
  * can hand it bytes to sign. It remembers, in a small file opened before its lock-down, the newest
  * tree head it accepted and how many leaves it signed, and writes that before every signature: a
@@ -23,6 +23,7 @@
 struct signer_profile {
 	char name[33];
 	uint32_t validity_days;	/* of a leaf; cut to the CA's own end is not allowed: E_CA_EXPIRED instead */
+	uint32_t kind;		/* enum intent_kind: the only one that this profile may ask for */
 };
 
 /* Lent while it opens. Paths may be relative to nothing: they are absolute. */
@@ -64,6 +65,10 @@ struct leaf_reply {
 	uint8_t der[SIGNER_CERT_MAX];
 };
 
+struct permit_reply {
+	uint64_t signed_count;	/* after this one */
+};
+
 struct checkpoint_request {
 	uint64_t size;
 	struct merkle_hash root;
@@ -89,6 +94,12 @@ WARN_UNUSED bool signer_leaf(struct signer *s, const struct leaf_request *req, i
 WARN_UNUSED bool signer_checkpoint(struct signer *s, const struct checkpoint_request *req, struct checkpoint_reply *ret,
 				   struct err *e);
 
+/* Permits the identity of an INTENT_PERMIT: the same checks and the same count as for a leaf, with nothing signed. E_RECEIPT, E_PROFILE
+ * (also for a profile that says nothing of such identities, and for an INTENT_LEAF, as signer_leaf refuses an INTENT_PERMIT),
+ * E_CA_EXPIRED (issue_until), E_ID_INVALID, E_KEY_WEAK, E_SIGNER_STATE. */
+WARN_UNUSED bool signer_permit(struct signer *s, const struct leaf_request *req, int64_t now_ms, struct permit_reply *ret,
+			       struct err *e);
+
 /* ---- the child ---- */
 
 /* Never returns. Opens everything, locks itself in, tells the line that it is ready (struct
@@ -99,6 +110,8 @@ _Noreturn void signer_child(int line, const struct signer_setup *setup);
 WARN_UNUSED bool signer_client_ready(int fd, int64_t deadline_ms, struct signer_info *ret, struct err *e);
 WARN_UNUSED bool signer_client_leaf(int fd, int64_t deadline_ms, const struct leaf_request *req, struct leaf_reply *ret,
 				    struct err *e);
+WARN_UNUSED bool signer_client_permit(int fd, int64_t deadline_ms, const struct leaf_request *req, struct permit_reply *ret,
+				      struct err *e);
 WARN_UNUSED bool signer_client_checkpoint(int fd, int64_t deadline_ms, const struct checkpoint_request *req,
 					  struct checkpoint_reply *ret, struct err *e);
 

@@ -22,6 +22,8 @@ struct verifier_policy {
 	const struct bytes *intermediates;
 	size_t intermediate_count;
 	bool need_ek_cert;	/* false: order and profile say in writing that a chain is not needed */
+	bool storage_key;	/* DPS's TPM attestation: what stands in the leaf key's place is the storage root key, TCG's RSA-2048 template
+				   (docs/tpm-bridge.md, section 4), proved by CHALLENGE_LEAF */
 };
 
 /* Who the TPM is. Fixed size. */
@@ -56,7 +58,7 @@ bool verifier_take(void *ctx, enum evidence_kind kind, const void *data, size_t 
 WARN_UNUSED bool verifier_judge_ek(struct verifier *v, struct ek_verdict *ret, struct err *e);
 
 /* Makes a fresh challenge; the earlier one of any kind is void. CHALLENGE_AK needs EK and AK evidence, CHALLENGE_LEAF EK and
- * leaf evidence, after verifier_judge_ek; CHALLENGE_KEY needs a judged leaf key: E_VERIFIER out of this order. E_CERTIFY when the
+ * leaf evidence, after verifier_judge_ek; CHALLENGE_KEY needs a judged leaf key, CHALLENGE_CSR nothing: E_VERIFIER out of this order. E_CERTIFY when the
  * AK or leaf is not of its template (AK: restricted, sign, fixedTPM, fixedParent, sensitiveDataOrigin, userWithAuth; leaf:
  * docs/tpm-bridge.md section 4), E_KEY_WEAK when its point is not on the curve. */
 WARN_UNUSED bool verifier_challenge(struct verifier *v, enum challenge_about about, struct challenge *ret, struct err *e);
@@ -65,8 +67,14 @@ WARN_UNUSED bool verifier_challenge(struct verifier *v, enum challenge_about abo
  * outcome. E_CHALLENGE, E_CERTIFY, E_KEY_WEAK. */
 WARN_UNUSED bool verifier_judge_attestation(struct verifier *v, struct attest_verdict *ret, struct err *e);
 
+/* Judges CSR and SIGNATURE of a unit without a TPM against the outstanding CHALLENGE_CSR, which is used up whatever the outcome; needs no
+ * EK. The CSR signs itself, its challengePassword is this nonce, its key is a sound P-256 key in any encoding that certs/spki.h takes, and
+ * that key signed proof_digest(nonce). Nothing but the public key goes on. E_CSR, E_CSR_NONCE, E_KEY_WEAK, E_KEY_SILENT; E_VERIFIER
+ * without that challenge. */
+WARN_UNUSED bool verifier_judge_csr(struct verifier *v, struct attest_verdict *ret, struct err *e);
+
 /* Judges BUNDLE (its SHA-256 must be the expected one: E_READ_BACK) and SIGNATURE against the outstanding CHALLENGE_KEY
- * (E_KEY_SILENT), after verifier_judge_attestation (E_VERIFIER). The bundle must be sent anew each time. A unit whose factory
+ * (E_KEY_SILENT), after verifier_judge_attestation or verifier_judge_csr (E_VERIFIER). The bundle must be sent anew each time. A unit whose factory
  * mode is closed cannot sign any more: with `closed`, the signature is not asked for. */
 WARN_UNUSED bool verifier_judge_install(struct verifier *v, const uint8_t bundle_sha256[static SHA256_SIZE], bool closed,
 					struct err *e);
@@ -84,6 +92,7 @@ _Noreturn void verifier_child(int line, int driver, const struct verifier_policy
 WARN_UNUSED bool verifier_client_judge_ek(int fd, int64_t deadline_ms, struct ek_verdict *ret, struct err *e);
 WARN_UNUSED bool verifier_client_challenge(int fd, int64_t deadline_ms, enum challenge_about about, struct err *e);
 WARN_UNUSED bool verifier_client_judge_attestation(int fd, int64_t deadline_ms, struct attest_verdict *ret, struct err *e);
+WARN_UNUSED bool verifier_client_judge_csr(int fd, int64_t deadline_ms, struct attest_verdict *ret, struct err *e);
 WARN_UNUSED bool verifier_client_judge_install(int fd, int64_t deadline_ms, const uint8_t bundle_sha256[static SHA256_SIZE],
 					       bool closed, struct err *e);
 

@@ -230,8 +230,8 @@ bool bridge_status_is_ok(enum bridge_status status, struct err *e)
 {
 	switch (status) {
 	case BRIDGE_OK: return true;
-	case BRIDGE_CLOSED: return err_set(e, E_BRIDGE_CLOSED, "factory mode is closed");
-	case BRIDGE_STORAGE: return err_set(e, E_BRIDGE_STORAGE, "the device's storage failed");
+	case BRIDGE_CLOSED: return err_set(e, E_UNIT_CLOSED, "factory mode is closed");
+	case BRIDGE_STORAGE: return err_set(e, E_UNIT_STORAGE, "the device's storage failed");
 	case BRIDGE_NO_BUNDLE: return err_set(e, E_READ_BACK, "no bundle is stored");
 	case BRIDGE_TPM_FAILED: return err_set(e, E_TPM, "the device's TPM does not answer it");
 	case BRIDGE_CANCELLED: return err_set(e, E_BRIDGE, "the device cancelled the command by itself");

@@ -82,7 +82,7 @@ WARN_UNUSED bool bridge_receive(struct bridge *b, struct bridge_answer *ret, int
 /* Drops the outstanding command, if any, and makes the device drop it. */
 WARN_UNUSED bool bridge_cancel(struct bridge *b, int64_t deadline_ms, struct err *e);
 
-/* Both, and the status as error: E_BRIDGE_CLOSED, E_BRIDGE_STORAGE, E_READ_BACK for NO_BUNDLE, E_TPM for TPM_FAILED, E_BRIDGE. */
+/* Both, and the status as error: E_UNIT_CLOSED, E_UNIT_STORAGE, E_READ_BACK for NO_BUNDLE, E_TPM for TPM_FAILED, E_BRIDGE. */
 WARN_UNUSED bool bridge_command(struct bridge *b, enum bridge_type type, const struct span *parts, size_t count,
 				struct bridge_answer *ret, int64_t deadline_ms, struct err *e);
 /* The status as error; true for BRIDGE_OK. */

@@ -31,12 +31,14 @@ struct driver_match {
 struct usb_link;
 
 /* Where the bytes flow: one opened USB device. fd is usbfs, already opened and inherited; -1 where `path` (a
- * directory, a tty) is the device. link is the interface that fits the driver's matches, claimed by whoever calls open
+ * directory) is the device. For a driver of a tty (tty = true) fd is the tty, opened and inherited. link is the interface that fits the driver's matches, claimed by whoever calls open
  * before rights are given up (usb_link_open), and lent; NULL where path is the device. */
 struct driver_port {
 	int fd;
 	const char *path;
 	struct usb_link *link;
+	const char *spec;	/* the driver as the profile names it, with what wraps it */
+	int file;		/* of a wrapper: the capture that `record` writes or `replay` reads, opened and inherited; -1 without */
 };
 
 /* With every call. */
@@ -56,6 +58,8 @@ struct driver_identity {
 
 /* The key of this job. */
 struct driver_key_request {
+	uint8_t storage;		/* 1: DPS's TPM attestation: the storage root key at 0x81000001 (docs/tpm-bridge.md, section 4), made if
+					   nothing lies there; seed and handle mean nothing */
 	uint8_t seed[SHA256_SIZE];	/* SHA-256 of the job's id: the same seed gives the same key */
 	uint32_t handle;		/* TPM persistent handle */
 	uint8_t replace_other;		/* a key of another job in that place may be replaced; else E_KEY_OTHER */
@@ -80,10 +84,31 @@ struct driver_bundle {
 	uint8_t data[BUNDLE_MAX];	/* docs/tpm-bridge.md, section 3 */
 };
 
+/* The blob with which DPS gives a TPM its key (docs/tpm-bridge.md, section 4), as it came. */
+struct driver_blob {
+	uint32_t len;
+	uint8_t data[4096];
+};
+
+/* What is to be signed with that key: "SCOPE%2fregistrations%2fID" LF expiry. */
+struct driver_text {
+	uint32_t len;
+	uint8_t data[512];
+};
+
+/* How a unit proves that its key is its own. */
+enum driver_proof {
+	PROOF_TPM,	/* endorsement key, credential challenge, certification */
+	PROOF_CSR,	/* a CSR bound to our nonce, and the nonce signed by the key behind it */
+};
+
 struct driver {
 	const char *name;	/* as in profiles: "tpm_bridge" */
 	const char *title;	/* for a person */
 	const struct driver_match *matches;	/* ends with an all-zero row */
+	enum driver_proof proof;
+	bool tty;	/* the device is the tty that the kernel made of this USB device */
+	bool bridged;	/* what USB says of itself may be the bridge's in front of the unit: its serial number is not the unit's */
 	size_t state_size;	/* the caller gives that many zeroed bytes as `state` */
 
 	/* Called: once, with a port. Must: open the protocol, leaving the device in a clean state. Must not: write. May fail with
@@ -116,6 +141,15 @@ struct driver {
 	/* Called: with call->challenge about CHALLENGE_KEY. Must: sign the nonce, taken as a SHA-256 digest, with the leaf
 	 * key; give EVIDENCE_SIGNATURE. */
 	bool (*prove_key)(void *state, const struct driver_call *call, struct err *e);
+	/* Called: in stage attest, PROOF_CSR, with call->challenge about CHALLENGE_CSR. Must: give EVIDENCE_CSR of the job's key with the nonce in
+	 * it, and EVIDENCE_SIGNATURE over proof_digest() of it. Also on a closed device. */
+	bool (*read_csr)(void *state, const struct driver_call *call, struct err *e);
+	/* Called: in the rehearsal of DPS's TPM attestation. Must: unwrap the key in the blob with endorsement and storage root key, and keep
+	 * it loaded, never persistent, until the next blob or close. E_CHALLENGE when the TPM refuses the blob. */
+	bool (*import_identity)(void *state, const struct driver_call *call, const struct driver_blob *blob, struct err *e);
+	/* Called: after import_identity. Must: HMAC-SHA256 the text with that key. */
+	bool (*sign_identity)(void *state, const struct driver_call *call, const struct driver_text *text,
+			      uint8_t ret[static SHA256_SIZE], struct err *e);
 	/* Called: in the rehearsal. Must: sign this SHA-256 digest with the leaf key. */
 	bool (*sign)(void *state, const struct driver_call *call, const uint8_t digest[static SHA256_SIZE],
 		     struct key_signature *ret, struct err *e);
@@ -133,7 +167,11 @@ struct driver {
 /* The registry: every driver of this build, NULL at the end; generated from the list in drivers/meson.build. */
 extern const struct driver *const driver_table[];
 
-/* The driver of that name, or NULL. */
-const struct driver *driver_find(const char *name);
+/* The driver of that name, or NULL. A name may say what wraps the driver: "fault(PLAN):tpm_bridge", "record:tpm_bridge"
+ * (drivers/wrap.h); what is found then is the outermost wrapper. */
+const struct driver *driver_find(const char *spec);
+
+/* The innermost driver of such a name, whose facts (matches, proof, tty) count, or NULL. */
+const struct driver *driver_real(const char *spec);
 
 #endif

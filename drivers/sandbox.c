@@ -170,6 +170,29 @@ static bool sandbox_sign(void *state, const struct driver_call *call, const uint
 	return true;
 }
 
+static bool sandbox_read_csr(void *state, const struct driver_call *call, struct err *e)
+{
+	return ask_plain(state, SANDBOX_READ_CSR, call, e);
+}
+
+static bool sandbox_import_identity(void *state, const struct driver_call *call, const struct driver_blob *blob, struct err *e)
+{
+	struct sandbox_request r = {.u.blob = *blob};
+	struct sandbox_reply reply;
+	return ask(state, SANDBOX_IMPORT_IDENTITY, call, &r, &reply, e);
+}
+
+static bool sandbox_sign_identity(void *state, const struct driver_call *call, const struct driver_text *text,
+				  uint8_t ret[static SHA256_SIZE], struct err *e)
+{
+	struct sandbox_request r = {.u.text = *text};
+	struct sandbox_reply reply;
+	if (!ask(state, SANDBOX_SIGN_IDENTITY, call, &r, &reply, e))
+		return false;
+	memcpy(ret, reply.u.mac, SHA256_SIZE);
+	return true;
+}
+
 static bool sandbox_install(void *state, const struct driver_call *call, const struct driver_bundle *bundle, struct err *e)
 {
 	struct sandbox_request r = {.u.bundle = *bundle};
@@ -209,6 +232,9 @@ const struct driver sandbox_driver = {
 	.certify = sandbox_certify,
 	.prove_key = sandbox_prove_key,
 	.sign = sandbox_sign,
+	.read_csr = sandbox_read_csr,
+	.import_identity = sandbox_import_identity,
+	.sign_identity = sandbox_sign_identity,
 	.install = sandbox_install,
 	.read_back = sandbox_read_back,
 	.finish = sandbox_finish,

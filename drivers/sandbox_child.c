@@ -45,7 +45,8 @@ static bool challenge_fits(const struct child *c, enum sandbox_op op)
 {
 	if (!c->challenged)
 		return false;
-	return op == SANDBOX_PROVE_KEY ? c->challenge.about == CHALLENGE_KEY
+	return op == SANDBOX_READ_CSR ? c->challenge.about == CHALLENGE_CSR
+		: op == SANDBOX_PROVE_KEY ? c->challenge.about == CHALLENGE_KEY
 		: op == SANDBOX_CERTIFY ? c->challenge.about == CHALLENGE_AK
 		: c->challenge.about == CHALLENGE_AK || c->challenge.about == CHALLENGE_LEAF;
 }
@@ -94,7 +95,8 @@ static bool child_do(struct child *c, enum sandbox_op op, const struct sandbox_r
 	}
 	if (!c->open)
 		return err_set(e, E_BRIDGE, "not open");
-	if ((op == SANDBOX_ACTIVATE || op == SANDBOX_CERTIFY || op == SANDBOX_PROVE_KEY) && !challenge_for(c, op, e))
+	if ((op == SANDBOX_ACTIVATE || op == SANDBOX_CERTIFY || op == SANDBOX_PROVE_KEY || op == SANDBOX_READ_CSR) &&
+	    !challenge_for(c, op, e))
 		return false;
 	switch (op) {
 	case SANDBOX_IDENTIFY: return d->identify && d->identify(c->state, &call, &reply->u.identity, e);
@@ -106,11 +108,22 @@ static bool child_do(struct child *c, enum sandbox_op op, const struct sandbox_r
 	case SANDBOX_CERTIFY: return d->certify && d->certify(c->state, &call, e);
 	case SANDBOX_PROVE_KEY: return d->prove_key && d->prove_key(c->state, &call, e);
 	case SANDBOX_SIGN: return d->sign && d->sign(c->state, &call, r->u.digest, &reply->u.signature, e);
+	case SANDBOX_READ_CSR: return d->read_csr && d->read_csr(c->state, &call, e);
+	case SANDBOX_IMPORT_IDENTITY: return d->import_identity && d->import_identity(c->state, &call, &r->u.blob, e);
+	case SANDBOX_SIGN_IDENTITY: return d->sign_identity && d->sign_identity(c->state, &call, &r->u.text, reply->u.mac, e);
 	case SANDBOX_INSTALL: return d->install && d->install(c->state, &call, &r->u.bundle, e);
 	case SANDBOX_READ_BACK: return d->read_back && d->read_back(c->state, &call, e);
 	case SANDBOX_FINISH: return d->finish && d->finish(c->state, &call, r->u.digest, e);
 	default: return false;
 	}
+}
+
+/* Lengths that the line wrote; the arrays behind them are of fixed size. */
+static bool request_is_whole(const struct sandbox_request *r, enum sandbox_op op)
+{
+	return (op != SANDBOX_INSTALL || r->u.bundle.len <= sizeof(r->u.bundle.data)) &&
+	       (op != SANDBOX_IMPORT_IDENTITY || r->u.blob.len <= sizeof(r->u.blob.data)) &&
+	       (op != SANDBOX_SIGN_IDENTITY || r->u.text.len <= sizeof(r->u.text.data));
 }
 
 /* Answers one request; false when the line has gone. `broken` is why nothing can be done, or E_NONE. */
@@ -126,7 +139,7 @@ static bool serve(struct child *c, const struct err *broken)
 	reply.turn = r.turn;
 	reply.err = *broken;
 	c->deadline_ms = r.deadline_ms;
-	if (r.u.bundle.len > BUNDLE_MAX && m.type == SANDBOX_INSTALL)
+	if (!request_is_whole(&r, m.type))
 		return false;
 	if (reply.err.code == E_NONE && !child_do(c, m.type, &r, &reply, &reply.err) && reply.err.code == E_NONE)
 		err_set(&reply.err, E_NO_DRIVER, "%s has no function %u", c->driver->name, m.type);

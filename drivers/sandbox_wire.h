@@ -9,6 +9,7 @@
 enum sandbox_op {
 	SANDBOX_OPEN = 1, SANDBOX_CLOSE, SANDBOX_IDENTIFY, SANDBOX_READ_EK, SANDBOX_PERSIST_EK, SANDBOX_MAKE_KEY, SANDBOX_READ_AK,
 	SANDBOX_ACTIVATE, SANDBOX_CERTIFY, SANDBOX_PROVE_KEY, SANDBOX_SIGN, SANDBOX_INSTALL, SANDBOX_READ_BACK, SANDBOX_FINISH,
+	SANDBOX_READ_CSR, SANDBOX_IMPORT_IDENTITY, SANDBOX_SIGN_IDENTITY,
 };
 
 struct sandbox_request {
@@ -19,6 +20,8 @@ struct sandbox_request {
 		struct driver_key_request key;
 		uint8_t digest[SHA256_SIZE];
 		struct driver_bundle bundle;
+		struct driver_blob blob;
+		struct driver_text text;
 	} u;
 };
 
@@ -30,6 +33,7 @@ struct sandbox_reply {
 		struct driver_ek_read ek;
 		struct driver_key_made key;
 		struct key_signature signature;
+		uint8_t mac[SHA256_SIZE];
 	} u;
 };
 

@@ -7,7 +7,7 @@
  * attestation key. Writes:    EK at 81010001 (persist_ek), leaf key (make_key), bundle (install), factory mode
  * (finish); each compares first. Closed:    a device whose factory mode is closed still identifies itself, shows its
  * keys and its bundle, and
- *            activates credentials; everything else is E_BRIDGE_CLOSED.
+ *            activates credentials; everything else is E_UNIT_CLOSED.
  * Quirks:    none known. */
 #include "drivers/bridge.h"
 #include "drivers/tcti_usb.h"
@@ -93,7 +93,7 @@ static bool unit_read_ek(void *state, const struct driver_call *call, struct dri
 /* A closed device would refuse the command that writes, but not without an error of the TPM's beside it. */
 static bool unit_is_open(const struct unit *u, struct err *e)
 {
-	return !u->bridge.info.closed || err_set(e, E_BRIDGE_CLOSED, "factory mode is closed");
+	return !u->bridge.info.closed || err_set(e, E_UNIT_CLOSED, "factory mode is closed");
 }
 
 static bool unit_persist_ek(void *state, const struct driver_call *call, const struct driver_ek_request *req, struct err *e)
@@ -110,7 +110,7 @@ static bool leaf_show(struct unit *u, const struct driver_call *call, struct tpm
 {
 	if (!tpm_read_public(tpm_for(u, call), u->leaf, ret, e))
 		return err_in(e, "reading the leaf key");
-	return ret->len || err_set(e, E_BRIDGE_CLOSED, "a closed unit without a leaf key at %08x", u->leaf);
+	return ret->len || err_set(e, E_UNIT_CLOSED, "a closed unit without a leaf key at %08x", u->leaf);
 }
 
 static bool unit_make_key(void *state, const struct driver_call *call, const struct driver_key_request *req,
@@ -228,11 +228,11 @@ static bool unit_install(void *state, const struct driver_call *call, const stru
 	if (there.len && there.len == bundle->len && memcmp(there.data, bundle->data, there.len) == 0)
 		return true;
 	if (bundle->len > u->bridge.info.bundle_max)
-		return err_set(e, E_BRIDGE_STORAGE, "the device takes bundles of %u bytes, not %u", u->bridge.info.bundle_max, bundle->len);
+		return err_set(e, E_UNIT_STORAGE, "the device takes bundles of %u bytes, not %u", u->bridge.info.bundle_max, bundle->len);
 	if (bundle_write(u, call, bundle, &first))
 		return true;
 	/* Storage gets a second chance (docs/tpm-bridge.md, section 2). */
-	if (first.code != E_BRIDGE_STORAGE)
+	if (first.code != E_UNIT_STORAGE)
 		*e = first;
 	else if (bundle_write(u, call, bundle, e))
 		return true;

@@ -22,10 +22,27 @@ enum station_role { ROLE_LINE, ROLE_ENGINEER };
 enum id_source { ID_EK_SHA256, ID_SPKI_SHA256, ID_TEMPLATE };
 enum on_other { OTHER_REFUSE, OTHER_REPLACE };
 
+/* How a unit's identity is made known to DPS. */
+enum attestation {
+	ATTEST_X509_GROUP,	/* by the CA above its leaf */
+	ATTEST_X509_INDIVIDUAL,	/* by its leaf, in an entry of its own */
+	ATTEST_TPM,		/* by its endorsement key, in an entry of its own */
+};
+enum allocation { ALLOCATION_ANY, ALLOCATION_HASHED, ALLOCATION_GEO, ALLOCATION_STATIC };
+
 struct config_profile {
 	char name[33];
-	char driver[33];		/* default tpm_bridge */
-	char group[129];		/* the enrollment group of attestation x509-group */
+	char driver[128];		/* default tpm_bridge; may say what wraps it (drivers/driver.h, driver_find) */
+	enum attestation attestation;	/* attestation = x509-group | x509-individual | tpm; default x509-group */
+	char group[129];		/* the enrollment group of attestation x509-group; "" for the others */
+	/* Of individual enrollments, else not given: */
+	char device_id[129];		/* in the hub: a template like id_template, with {id} the registration id; "": the registration id */
+	char hub[256];			/* host name; "": any that is linked */
+	enum allocation allocation;	/* allocation = hashed | geo-latency | static; not given: the instance's */
+	char twin_path[PATH_MAX];	/* twin = JSON file of the initial twin */
+	struct bytes twin;		/* its text, canonical JSON; empty without */
+	uint32_t reprovision;		/* enum individual_reprovision; reprovision = migrate | reset | never; default migrate */
+	bool edge;			/* edge = yes | no; default no */
 	enum id_source id;		/* id = ek-sha256 | spki-sha256 | template */
 	char id_template[129];		/* "{serial}", "{model}", "{ek}" (52 characters), literal text; checked against DPS's and X.509's limits */
 	char ek_roots_path[PATH_MAX];	/* PEM: accepted TPM makers' roots and intermediates */
@@ -74,6 +91,11 @@ struct config {
 	char dps_policy_key[PATH_MAX];
 	char dps_sas_token[PATH_MAX];
 	char dps_bearer_token[PATH_MAX];
+	uint32_t dps_per_minute;	/* operations_per_minute, 1 to 100000, default 900: this station's share of the service's 1,000 */
+	uint32_t dps_in_flight;		/* requests_in_flight, 1 to 64, default 4 */
+	bool start_offline;		/* yes | no; default yes: a configuration that was proved once starts without the service */
+	uint32_t outbox_most;		/* outbox_units, default 20000: more waiting units stop the line (E_OUTBOX_FULL) */
+	uint32_t outbox_hours;		/* outbox_hours, default 168: so does an older one */
 	char arm_endpoint[256];		/* default https://management.azure.com */
 	char arm_id[512];		/* /subscriptions/…/provisioningServices/NAME */
 	char arm_token[PATH_MAX];	/* bearer token by reference: reader for a line, contributor for an engineer */

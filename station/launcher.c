@@ -29,7 +29,7 @@ static const char *const role_names[ROLE_COUNT] = {"driver", "verifier"};
 
 struct ask_job {
 	char node[64];
-	char driver[33];
+	char driver[128];
 	int32_t profile;
 };
 

@@ -14,6 +14,8 @@
 
 #include <stdatomic.h>
 
+struct uplink;
+
 struct line {
 	const struct config *config;
 	struct launcher launcher;
@@ -21,6 +23,7 @@ struct line {
 	struct signing signing;
 	struct dps_setup dps_setup;
 	struct dps *dps;
+	struct uplink *uplink;	/* NULL before it is started */
 	int64_t started_ms;
 
 	pthread_mutex_t lock;	/* what follows */

@@ -60,7 +60,7 @@ static bool new_row(struct job *j, struct err *e)
 {
 	uint8_t id[16];
 	if (j->identity.factory_closed)
-		return err_set(e, E_BRIDGE_CLOSED, "unit \"%s\" was closed, but not by this station", j->identity.serial);
+		return err_set(e, E_UNIT_CLOSED, "unit \"%s\" was closed, but not by this station", j->identity.serial);
 	if (!random_bytes(id, sizeof(id), e))
 		return false;
 	hex_encode(id, sizeof(id), j->row.id);

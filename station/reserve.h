@@ -10,7 +10,7 @@
 
 /* Finds the unit by its judged endorsement key and takes its row over, or makes a row. E_CLONE if the key, or the
  * serial number, belongs to another unit or is in another slot now; E_UNIT_BUSY (line.h); E_UNIT_PROFILE if its
- * certificate was intended under another profile; E_BRIDGE_CLOSED for a closed unit that this ledger did not close. */
+ * certificate was intended under another profile; E_UNIT_CLOSED for a closed unit that this ledger did not close. */
 WARN_UNUSED bool reserve_unit(struct job *j, struct err *e);
 
 /* Puts the attested leaf key into the row. E_CLONE if another unit has it, or if this unit had another one when its

@@ -12,6 +12,7 @@
 #include "station/dps/auth.h"
 #include "station/dps/enrollment.h"
 #include "station/dps/http.h"
+#include "station/dps/individual.h"
 
 #define DPS_API_VERSION "2021-10-01"
 #define DPS_GLOBAL_ENDPOINT "https://global.azure-devices-provisioning.net"
@@ -32,6 +33,8 @@ struct dps_setup {
 	const char *arm_endpoint;	/* NULL: ARM_ENDPOINT */
 	const char *arm_id;		/* "/subscriptions/…/providers/Microsoft.Devices/provisioningServices/NAME" */
 	const char *arm_secret;		/* reference of a bearer token for ARM */
+	uint32_t per_minute;		/* operations that this station may take of the service's limit; 0: 900 */
+	uint32_t in_flight;		/* requests to the service at a time; 0: 4 */
 };
 
 struct dps;
@@ -76,14 +79,40 @@ WARN_UNUSED bool dps_get_registration(struct dps *d, const char *id, int64_t dea
 /* Removes the record, which is not the device in the hub. One that is not there counts as removed. */
 WARN_UNUSED bool dps_delete_registration(struct dps *d, const char *id, int64_t deadline_ms, struct err *e);
 
+/* ---- individual enrollments ---- */
+
+/* Creates (PUT without If-Match): E_CONFLICT if there is one already under this id, whatever it holds; after E_NET, E_DPS_BUSY or
+ * E_DPS_ANSWER nobody knows until it was read. */
+WARN_UNUSED bool dps_create_individual(struct dps *d, const char *id, const struct bytes *body, int64_t deadline_ms, struct err *e);
+
+/* *found false and true returned if there is none. The caller drops *ret. */
+WARN_UNUSED bool dps_get_individual(struct dps *d, const char *id, int64_t deadline_ms, bool *found, json_t **ret, struct err *e);
+
+/* One of a bulk. */
+#define DPS_BULK_MAX 10
+struct dps_item {
+	const char *id;
+	const struct bytes *body;
+	struct err err;		/* code E_NONE: created; else as for dps_create_individual, by the service's code for this item */
+};
+
+/* Creates up to ten in one request. True when the service answered for the whole: each item's err says what became of it (the `errors` of the
+ * answer are judged by code, matched by id without case; an item that is not named was created if isSuccessful, else it is
+ * E_DPS_ANSWER: read it). False when the request failed as a whole. */
+WARN_UNUSED bool dps_create_bulk(struct dps *d, struct dps_item *items, size_t count, int64_t deadline_ms, struct err *e);
+
+/* How long until the service's pace allows another request, ms. */
+int64_t dps_pace_left_ms(struct dps *d);
+
 /* One authorised request to a plane, for the other files of this room. `path` is appended to the plane's endpoint;
  * response zeroed. */
-enum dps_plane { DPS_SERVICE, DPS_ARM };
+enum dps_plane { DPS_SERVICE, DPS_ARM };	/* requests to DPS_SERVICE keep the pace (pacer.h) */
 struct dps_call {
 	enum dps_plane plane;
 	const char *method, *path, *if_match, *body;
 	size_t body_len;
 	bool want_hops;
+	uint32_t operations;	/* that the service counts; 0: one */
 	int64_t deadline_ms;
 };
 WARN_UNUSED bool dps_send(struct dps *d, const struct dps_call *call, struct http_response *ret, struct err *e);

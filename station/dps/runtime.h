@@ -22,4 +22,20 @@ struct runtime_result {
 WARN_UNUSED bool runtime_register(struct dps *d, const char *registration_id, const struct http_identity *identity,
 				  int64_t deadline_ms, struct runtime_result *ret, struct err *e);
 
+/* The device's side of TPM attestation: what the device's TPM does, done by whoever
+ * holds it. */
+struct runtime_tpm {
+	const struct bytes *ek, *srk;	/* TPM2B_PUBLIC with their sizes */
+	/* Unwraps and keeps the service's key; then signs with it. */
+	bool (*import)(void *ctx, const void *blob, size_t len, struct err *e);
+	bool (*sign)(void *ctx, const void *text, size_t len, uint8_t ret[static SHA256_SIZE], struct err *e);
+	void *ctx;
+};
+
+/* Registers by TPM attestation: asks, is challenged (401 with authenticationKey), has the TPM import that key, asks again with a token
+ * signed by it, and waits as runtime_register does; the hub's key that comes with the assignment is imported too, which proves that this TPM
+ * can read it. Errors as above, and those of the callbacks. */
+WARN_UNUSED bool runtime_register_tpm(struct dps *d, const char *registration_id, const struct runtime_tpm *tpm, int64_t deadline_ms,
+				      struct runtime_result *ret, struct err *e);
+
 #endif

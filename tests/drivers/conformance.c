@@ -291,13 +291,13 @@ static void finished_unit_refuses_writes_and_is_recognised(void **state)
 		OK(identify(&u, &id, &e));
 		assert_int_equal(id.factory_closed, 1);
 		OK(install(&u, &b, &e));
-		REFUSED(install(&u, &other, &e), E_BRIDGE_CLOSED);
-		REFUSED(persist_ek(&u, true, &e), E_BRIDGE_CLOSED);
-		REFUSED(plain(&u, u.driver->read_ak, &e), E_BRIDGE_CLOSED);
+		REFUSED(install(&u, &other, &e), E_UNIT_CLOSED);
+		REFUSED(persist_ek(&u, true, &e), E_UNIT_CLOSED);
+		REFUSED(plain(&u, u.driver->read_ak, &e), E_UNIT_CLOSED);
 		OK(judge_ek(&u, &ek, &e));
 		OK(make_key(&u, 1, true, &made, &e));
 		assert_int_equal(made.made, 0);
-		REFUSED(u.driver->sign(u.state, rig_call(&u, RIG_MS), digest, &signature, &e), E_BRIDGE_CLOSED);
+		REFUSED(u.driver->sign(u.state, rig_call(&u, RIG_MS), digest, &signature, &e), E_UNIT_CLOSED);
 		OK(rig_challenge(&u, CHALLENGE_LEAF, &e));
 		OK(plain(&u, u.driver->activate, &e));
 		OK(verifier_judge_attestation(u.judge, &again, &e));

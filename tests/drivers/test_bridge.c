@@ -319,8 +319,8 @@ static void status_with_a_payload_is_refused(void **state)
 static void each_status_has_its_error(void **state)
 {
 	static const struct { uint16_t status; enum err_code code; } rows[] = {
-		{BRIDGE_TOO_LONG, E_BRIDGE}, {BRIDGE_UNSUPPORTED, E_BRIDGE}, {BRIDGE_CLOSED, E_BRIDGE_CLOSED},
-		{BRIDGE_STORAGE, E_BRIDGE_STORAGE}, {BRIDGE_CANCELLED, E_BRIDGE}, {BRIDGE_NO_BUNDLE, E_READ_BACK},
+		{BRIDGE_TOO_LONG, E_BRIDGE}, {BRIDGE_UNSUPPORTED, E_BRIDGE}, {BRIDGE_CLOSED, E_UNIT_CLOSED},
+		{BRIDGE_STORAGE, E_UNIT_STORAGE}, {BRIDGE_CANCELLED, E_BRIDGE}, {BRIDGE_NO_BUNDLE, E_READ_BACK},
 		{BRIDGE_BAD_BUNDLE, E_BRIDGE}, {BRIDGE_TPM_FAILED, E_TPM}, {11, E_BRIDGE}, {65535, E_BRIDGE},
 	};
 	for (size_t i = 0; i < COUNT_OF(rows); i++) {

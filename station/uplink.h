@@ -1,0 +1,45 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The way up: drains the outbox to the provisioning service, in a thread of its own beside the slots, or for `station upload`.
+ *
+ * What waits is created, never replaced: one by one, or in bulks of ten that are judged item by item; an item that failed is retried
+ * alone. What exists already is read and compared: equal is success, different goes aside and asks a person. An answer that was lost is
+ * settled by reading. A row that the service refuses goes aside and holds nobody back. The service's pace is kept by dps (pacer.h).
+ * After an outage it tries by itself again and again, at growing distances of at most a minute. */
+#ifndef STATION_UPLINK_H
+#define STATION_UPLINK_H
+
+#include "db/outbox.h"
+#include "station/line.h"
+
+struct uplink;
+
+struct uplink_view {
+	struct outbox_counts counts;
+	bool offline;		/* the last try did not reach the service, or was refused as a whole */
+	struct err why;		/* if offline */
+	int64_t since_ms;	/* wall clock, of the change between online and offline */
+};
+
+/* Called after every change, from the uplink's thread; must not block long. */
+typedef void uplink_changed(void *ctx, const struct uplink_view *view);
+
+/* Starts the thread. `changed` may be NULL. The line's ledger and dps are lent. E_NOMEM, E_DB. */
+WARN_UNUSED bool uplink_start(struct line *line, uplink_changed *changed, void *ctx, struct uplink **ret, struct err *e);
+/* Ends after the request that is under way. */
+void uplink_stop(struct uplink *u);
+
+void uplink_look(struct uplink *u, struct uplink_view *ret);
+
+/* There is something new, or somebody asks to try at once. */
+void uplink_wake(struct uplink *u);
+
+/* Waits until the job's row is settled. True when it was sent. Aside: its error (E_CONFLICT, E_ENROLL_ROW). Still waiting: the reason of the
+ * outage as soon as the uplink is offline, E_NET at the deadline (steady clock). */
+WARN_UNUSED bool uplink_wait(struct uplink *u, const char *job, int64_t deadline_ms, struct err *e);
+
+/* For `station upload` without a running line: drains in the caller's thread until nothing waits or the service cannot be reached.
+ * `said` hears of each settled portion. The error of the outage; rows that went aside are no error. */
+typedef void uplink_said(void *ctx, const struct uplink_view *view);
+WARN_UNUSED bool uplink_drain(struct ledger *ledger, struct dps *dps, uplink_said *said, void *ctx, struct err *e);
+
+#endif
