@@ -111,6 +111,7 @@ bool bridge_cancel(struct bridge *b, int64_t deadline_ms, struct err *e)
 	if (b->waiting && !b->wire.control_out(b->wire.ctx, CANCEL, deadline_ms, e))
 		return err_in(e, "CANCEL");
 	b->waiting = false;
+	b->again_ms = 0;
 	b->in_len = 0;
 	return true;
 }
@@ -119,6 +120,7 @@ static bool frame_send(struct bridge *b, int64_t deadline_ms, struct err *e)
 {
 	put_u16(b->out + 4, ++b->tag);
 	b->in_len = 0;
+	b->again_ms = 0;
 	b->waiting = true;
 	return b->wire.bulk_out(b->wire.ctx, b->out, b->out_len, deadline_ms, e);
 }
@@ -179,36 +181,39 @@ static bool frame_receive(struct bridge *b, int64_t deadline_ms, struct err *e)
 	}
 }
 
-static bool pause_busy(int64_t deadline_ms, struct err *e)
+static bool pause_busy(const struct bridge *b, int64_t deadline_ms, struct err *e)
 {
-	if (clock_left_ms(deadline_ms) <= BUSY_PAUSE_MS)
+	int pause_ms = clock_left_ms(b->again_ms);
+	if (clock_left_ms(deadline_ms) <= pause_ms)
 		return err_set(e, E_CHILD_SILENT, "no time left to ask again");
-	clock_sleep_ms(BUSY_PAUSE_MS);
+	clock_sleep_ms(pause_ms);
 	return true;
 }
 
-/* Sends the same command again where the status asks for it. */
-static bool again(struct bridge *b, enum bridge_status status, int64_t deadline_ms, struct err *e)
+/* Sends the same command again. */
+static bool again(struct bridge *b, int64_t deadline_ms, struct err *e)
 {
-	if (status == BRIDGE_BUSY)
-		return pause_busy(deadline_ms, e) && frame_send(b, deadline_ms, e);
+	if (b->again_ms)
+		return pause_busy(b, deadline_ms, e) && frame_send(b, deadline_ms, e);
 	b->resent = b->waiting = true;
 	return bridge_cancel(b, deadline_ms, e) && frame_send(b, deadline_ms, e);
 }
 
+/* A caller whose patience ended while the device was busy, and who comes back, has the command sent again first. */
 static bool receive(struct bridge *b, struct bridge_answer *ret, bool *ret_busy, int64_t deadline_ms, struct err *e)
 {
 	for (;;) {
-		if (!frame_receive(b, deadline_ms, e))
+		*ret_busy = *ret_busy || b->again_ms;
+		if ((b->again_ms && !again(b, deadline_ms, e)) || !frame_receive(b, deadline_ms, e))
 			return false;
 		b->waiting = false;
 		*ret = (struct bridge_answer){get_u16(b->in + 6), b->in + HEADER, b->in_len - HEADER};
 		if (ret->status == BRIDGE_CLOSED)
 			b->info.closed = true;
-		if (ret->status != BRIDGE_BUSY && (ret->status != BRIDGE_BAD_FRAME || b->resent))
+		b->again_ms = ret->status == BRIDGE_BUSY ? clock_steady_ms() + BUSY_PAUSE_MS : 0;
+		if (!b->again_ms && (ret->status != BRIDGE_BAD_FRAME || b->resent))
 			return true;
-		*ret_busy = *ret_busy || ret->status == BRIDGE_BUSY;
-		if (!again(b, ret->status, deadline_ms, e))
+		if (!b->again_ms && !again(b, deadline_ms, e))
 			return false;
 	}
 }
@@ -217,7 +222,7 @@ bool bridge_receive(struct bridge *b, struct bridge_answer *ret, int64_t deadlin
 {
 	bool busy = false;
 	struct err why = {0};
-	if (!b->waiting)
+	if (!b->waiting && !b->again_ms)
 		return err_set(e, E_BRIDGE, "nothing was asked");
 	if (receive(b, ret, &busy, deadline_ms, &why))
 		return true;

@@ -54,6 +54,7 @@ struct bridge {
 	struct bridge_info info;
 	uint16_t tag;
 	bool waiting;	/* a response is outstanding */
+	int64_t again_ms;	/* the device said BUSY: the command is to be sent again then; 0 otherwise */
 	bool resent;	/* BAD_FRAME was answered once already */
 	uint8_t *out, *in;	/* a frame each; `in` has room for a transfer behind it */
 	size_t out_len, in_len, in_room;

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #define MAGIC 0x54504d4272696467ull	/* "TPMBridg" */
+#define POLL_MS 1	/* who does not want to wait still looks */
 #define RESPONSE_HEADER 10	/* tag, responseSize, responseCode: TPM 2.0 Part 1, section 18 */
 
 static struct tcti_usb *ours(TSS2_TCTI_CONTEXT *context)
@@ -48,8 +49,9 @@ static TSS2_RC fetch(struct tcti_usb *t, int32_t timeout)
 	struct bridge_answer a;
 	struct err e = {0};
 	int64_t until_ms = t->deadline_ms;
-	if (timeout != TSS2_TCTI_TIMEOUT_BLOCK && clock_steady_ms() + timeout < until_ms)
-		until_ms = clock_steady_ms() + timeout;
+	int64_t patient_until_ms = clock_steady_ms() + (timeout > POLL_MS ? timeout : POLL_MS);
+	if (timeout != TSS2_TCTI_TIMEOUT_BLOCK && patient_until_ms < until_ms)
+		until_ms = patient_until_ms;
 	if (!bridge_receive(t->bridge, &a, until_ms, &e)) {
 		if ((e.code == E_CHILD_SILENT || e.code == E_UNIT_BUSY) && until_ms < t->deadline_ms)
 			return TSS2_TCTI_RC_TRY_AGAIN;
@@ -71,6 +73,8 @@ static TSS2_RC tcti_receive(TSS2_TCTI_CONTEXT *context, size_t *size, uint8_t *r
 		return TSS2_TCTI_RC_BAD_CONTEXT;
 	if (!size)
 		return TSS2_TCTI_RC_BAD_REFERENCE;
+	if (timeout < TSS2_TCTI_TIMEOUT_BLOCK)
+		return TSS2_TCTI_RC_BAD_VALUE;
 	if (!t->sent && !t->held)
 		return TSS2_TCTI_RC_BAD_SEQUENCE;
 	TSS2_RC rc = t->held ? TSS2_RC_SUCCESS : fetch(t, timeout);
@@ -118,18 +122,24 @@ static TSS2_RC tcti_set_locality(TSS2_TCTI_CONTEXT *context, uint8_t locality)
 	return TSS2_TCTI_RC_NOT_IMPLEMENTED;
 }
 
+static TSS2_RC tcti_make_sticky(TSS2_TCTI_CONTEXT *context, TPM2_HANDLE *handle, uint8_t sticky)
+{
+	return TSS2_TCTI_RC_NOT_IMPLEMENTED;
+}
+
 void tcti_usb_init(struct tcti_usb *t, struct bridge *bridge)
 {
 	memset(t, 0, sizeof(*t));
 	t->bridge = bridge;
 	TSS2_TCTI_MAGIC(&t->common) = MAGIC;
-	TSS2_TCTI_VERSION(&t->common) = 1;
+	TSS2_TCTI_VERSION(&t->common) = 2;
 	TSS2_TCTI_TRANSMIT(&t->common) = tcti_transmit;
 	TSS2_TCTI_RECEIVE(&t->common) = tcti_receive;
 	TSS2_TCTI_FINALIZE(&t->common) = tcti_finalize;
 	TSS2_TCTI_CANCEL(&t->common) = tcti_cancel;
 	TSS2_TCTI_GET_POLL_HANDLES(&t->common) = tcti_poll_handles;
 	TSS2_TCTI_SET_LOCALITY(&t->common) = tcti_set_locality;
+	TSS2_TCTI_MAKE_STICKY(&t->common) = tcti_make_sticky;
 }
 
 void tcti_usb_begin(struct tcti_usb *t, int64_t deadline_ms)

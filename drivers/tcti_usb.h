@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* A TSS2 TCTI over the TPM bridge: what ESAPI calls to send a TPM command and to receive its response (TCG TSS 2.0
- * TCTI, version 1).
+ * TCTI, version 2 of its structure).
  *
  * The transport knows more of a failure than a TSS2_RC can say, so the first one is kept here as a struct err for the door
  * above (drivers/tpm.h). ESAPI waits without a limit; the limit is the deadline of the driver's call. */
@@ -12,7 +12,7 @@
 #include <tss2/tss2_tcti.h>
 
 struct tcti_usb {
-	TSS2_TCTI_CONTEXT_COMMON_V1 common;	/* first: a TSS2_TCTI_CONTEXT is this */
+	TSS2_TCTI_CONTEXT_COMMON_V2 common;	/* first: a TSS2_TCTI_CONTEXT is this */
 	struct bridge *bridge;	/* lent */
 	int64_t deadline_ms;	/* of the call that runs */
 	struct err cause;	/* of the last IO error */

@@ -5,6 +5,7 @@
 #include "station/base/log.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -12,6 +13,7 @@
 #include <linux/ioctl.h>
 #include <linux/usbdevice_fs.h>
 #include <sys/ioctl.h>
+#include <unistd.h>
 
 #define SYSFS "/sys"
 #define PORTS_MAX 7	/* as deep as USB goes */
@@ -26,6 +28,8 @@ static bool usb_err(struct err *e, int rc, enum err_code otherwise, const char *
 	enum err_code code = rc == LIBUSB_ERROR_NO_DEVICE ? E_USB_GONE
 		: rc == LIBUSB_ERROR_TIMEOUT ? E_CHILD_SILENT
 		: rc == LIBUSB_ERROR_NO_MEM ? E_NOMEM : otherwise;
+	if (rc == LIBUSB_ERROR_BUSY)
+		return err_native(e, code, rc, "%s: another program has it", words);
 	return err_native(e, code, rc, "%s: %s", words, libusb_error_name(rc));
 }
 
@@ -295,6 +299,7 @@ void usb_bus_close(struct usb_bus *bus)
 struct usb_link {
 	libusb_context *context;
 	libusb_device_handle *handle;
+	int own;	/* the descriptor, where this file opened it; else -1 */
 	uint8_t interface, in, out;
 	size_t packet;
 	bool claimed;
@@ -360,7 +365,7 @@ static bool privileges_drop(int fd, uint8_t interface, struct err *e)
 
 static bool link_setup(struct usb_link *link, int fd, const struct driver_match *matches, struct err *e)
 {
-	int rc = libusb_set_option(NULL, LIBUSB_OPTION_NO_DEVICE_DISCOVERY);
+	int rc = link->own < 0 ? libusb_set_option(NULL, LIBUSB_OPTION_NO_DEVICE_DISCOVERY) : 0;
 	if (rc == 0)
 		rc = libusb_init(&link->context);
 	if (rc == 0)
@@ -376,19 +381,36 @@ static bool link_setup(struct usb_link *link, int fd, const struct driver_match 
 	return privileges_drop(fd, link->interface, e);
 }
 
-bool usb_link_open(int fd, const struct driver_match *matches, struct usb_link **ret, struct err *e)
+static bool link_open(struct usb_link link_of, int fd, const struct driver_match *matches, struct usb_link **ret, struct err *e)
 {
-	struct usb_link *link = calloc(1, sizeof(*link));
-	if (!link)
+	struct usb_link *link = malloc(sizeof(*link));
+	if (!link) {
+		if (link_of.own >= 0)
+			close(link_of.own);
 		return err_set(e, E_NOMEM, "a link");
-	link->bytes_left = USB_BUDGET_BYTES;
-	link->transfers_left = USB_BUDGET_TRANSFERS;
+	}
+	*link = link_of;
 	if (!link_setup(link, fd, matches, e)) {
 		usb_link_close(link);
 		return false;
 	}
 	*ret = link;
 	return true;
+}
+
+bool usb_link_open(int fd, const struct driver_match *matches, struct usb_link **ret, struct err *e)
+{
+	const struct usb_link lent = {.own = -1, .bytes_left = USB_BUDGET_BYTES, .transfers_left = USB_BUDGET_TRANSFERS};
+	return link_open(lent, fd, matches, ret, e);
+}
+
+bool usb_link_open_node(const char *node, const struct driver_match *matches, struct usb_link **ret, struct err *e)
+{
+	int fd = open(node, O_RDWR | O_CLOEXEC);
+	if (fd < 0)
+		return err_errno(e, errno == ENOENT || errno == ENODEV ? E_USB_GONE : E_USB_OPEN, "%s", node);
+	const struct usb_link own = {.own = fd, .bytes_left = UINT64_MAX, .transfers_left = UINT32_MAX};
+	return link_open(own, fd, matches, ret, e);
 }
 
 void usb_link_close(struct usb_link *link)
@@ -401,6 +423,8 @@ void usb_link_close(struct usb_link *link)
 		libusb_close(link->handle);
 	if (link->context)
 		libusb_exit(link->context);
+	if (link->own >= 0)
+		close(link->own);
 	free(link);
 }
 

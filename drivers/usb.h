@@ -54,6 +54,9 @@ struct usb_link;
  * (USBDEVFS_DROP_PRIVILEGES), claims it. The descriptor stays the caller's. From then on this process cannot watch the
  * bus: libusb keeps "no discovery" for good. E_USB_OPEN, E_NO_DRIVER, E_USB_GONE. */
 WARN_UNUSED bool usb_link_open(int fd, const struct driver_match *matches, struct usb_link **ret, struct err *e);
+/* The same for a tool that an engineer runs, which is not locked in: opens the node (/dev/bus/usb/BBB/DDD) by itself, leaves
+ * the process able to watch the bus, and sets no budget. */
+WARN_UNUSED bool usb_link_open_node(const char *node, const struct driver_match *matches, struct usb_link **ret, struct err *e);
 void usb_link_close(struct usb_link *link);
 
 /* All transfers: E_USB_GONE, E_CHILD_SILENT at the deadline, E_BRIDGE when the budget is spent, E_USB.

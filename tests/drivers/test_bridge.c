@@ -356,6 +356,29 @@ static void busy_until_the_deadline_is_busy(void **state)
 	assert_int_equal(outcome(), E_UNIT_BUSY);
 }
 
+static void busy_device_is_asked_again_by_a_host_that_came_back_for_the_answer(void **state)
+{
+	struct bridge b;
+	struct bridge_answer a;
+	struct err e = {0};
+	good_device();
+	assert_true(opened(&b, &e));
+	says_frame(1, BRIDGE_BUSY, NULL, 0);
+	says_frame(1, 0, "k", 1);
+	assert_true(bridge_send(&b, BRIDGE_IDENTIFY, NULL, 0, clock_steady_ms() + 1000, &e));
+	assert_false(bridge_receive(&b, &a, clock_steady_ms() + 1, &e));
+	assert_int_equal(e.code, E_UNIT_BUSY);
+	while (e.code == E_UNIT_BUSY) {
+		e = (struct err){0};
+		if (!bridge_receive(&b, &a, clock_steady_ms() + 1, &e))
+			assert_int_equal(e.code, E_UNIT_BUSY);
+	}
+	assert_int_equal(a.status, BRIDGE_OK);
+	assert_int_equal(fake.outs, 2);
+	assert_int_equal(fake.cancels, 1);	/* at open, and no more */
+	bridge_close(&b);
+}
+
 static void bad_frame_is_cancelled_and_sent_once_more(void **state)
 {
 	good_device();
@@ -450,6 +473,7 @@ int main(void)
 		cmocka_unit_test(each_status_has_its_error),
 		cmocka_unit_test(busy_is_asked_again_with_a_new_tag),
 		cmocka_unit_test(busy_until_the_deadline_is_busy),
+		cmocka_unit_test(busy_device_is_asked_again_by_a_host_that_came_back_for_the_answer),
 		cmocka_unit_test(bad_frame_is_cancelled_and_sent_once_more),
 		cmocka_unit_test(answer_that_comes_late_is_cancelled_before_the_next_command),
 		cmocka_unit_test(lost_device_is_called_gone),
