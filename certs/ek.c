@@ -7,24 +7,15 @@
 
 #include <string.h>
 
-/* PolicyA: PolicySecret(TPM_RH_ENDORSEMENT) with SHA-256. */
-static const uint8_t policy_a[SHA256_SIZE] = {
-	0x83, 0x71, 0x97, 0x67, 0x44, 0x84, 0xb3, 0xf8, 0x1a, 0x90, 0xcc, 0x8d, 0x46, 0xa5, 0xd7, 0x24,
-	0xfd, 0x52, 0xd7, 0x6e, 0x06, 0x52, 0x0b, 0x64, 0xf2, 0xa1, 0xda, 0x1b, 0x33, 0x14, 0x69, 0xaa,
-};
-
 #define OID_EK_CERTIFICATE "2.23.133.8.1"	/* tcg-kp-EKCertificate */
-
-#define EK_ATTRIBUTES \
-	(ATTR_FIXED_TPM | ATTR_FIXED_PARENT | ATTR_SENSITIVE_DATA_ORIGIN | ATTR_ADMIN_WITH_POLICY | ATTR_RESTRICTED | ATTR_DECRYPT)
 
 static bool is_of_template(const struct tpm2_public *ek, const char **ret_name, struct err *e)
 {
 	if (ek->name_alg != ALG_SHA256)
 		return err_set(e, E_EK_TEMPLATE, "name algorithm %04x", ek->name_alg);
-	if (ek->attributes != EK_ATTRIBUTES)
+	if (ek->attributes != TPM2_EK_ATTRIBUTES)
 		return err_set(e, E_EK_TEMPLATE, "attributes %08x", ek->attributes);
-	if (ek->policy_len != sizeof(policy_a) || memcmp(ek->policy, policy_a, sizeof(policy_a)) != 0)
+	if (ek->policy_len != sizeof(tpm2_policy_a) || memcmp(ek->policy, tpm2_policy_a, sizeof(tpm2_policy_a)) != 0)
 		return err_set(e, E_EK_TEMPLATE, "policy is not PolicyA");
 	if (ek->symmetric != ALG_AES || ek->symmetric_bits != 128 || ek->symmetric_mode != ALG_CFB || ek->scheme != ALG_NULL)
 		return err_set(e, E_EK_TEMPLATE, "symmetric algorithm or scheme");

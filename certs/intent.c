@@ -12,19 +12,24 @@ bool intent_is_whole(const struct intent *i)
 	return ENDS(i->job) && ENDS(i->registration_id) && ENDS(i->profile) && ENDS(i->order);
 }
 
+static const char *const entry_types[] = {[INTENT_LEAF] = "sign.intent", [INTENT_PERMIT] = "permit.intent"};
+
 bool intent_entry(const struct intent *intent, struct bytes *ret, struct err *e)
 {
 	uint8_t key[SHA256_SIZE];
 	char key_hex[2 * SHA256_SIZE + 1], serial_hex[2 * INTENT_SERIAL + 1];
 	if (!intent_is_whole(intent))
 		return err_set(e, E_TEXT, "a text of the intent has no end");
+	if (intent->kind >= COUNT_OF(entry_types))
+		return err_set(e, E_TEXT, "an intent of kind %u", intent->kind);
 	if (!key_spki_sha256(&intent->key, key, e))
 		return err_in(e, "the key of the intent");
 	hex_encode(key, sizeof(key), key_hex);
 	hex_encode(intent->serial, sizeof(intent->serial), serial_hex);
 	AUTO(json) json_t *entry = json_pack("{s:{s:s, s:s, s:s, s:s, s:s}, s:s, s:I, s:s, s:i}",
 		"body", "id", intent->registration_id, "key", key_hex, "order", intent->order, "profile", intent->profile,
-		"serial", serial_hex, "job", intent->job, "time", (json_int_t)intent->time_ms, "type", "sign.intent", "v", 1);
+		"serial", serial_hex, "job", intent->job, "time", (json_int_t)intent->time_ms, "type", entry_types[intent->kind],
+		"v", 1);
 	if (!entry)
 		return err_set(e, E_TEXT, "a text of the intent is not UTF-8");
 	return json_canonical(entry, ret, e);

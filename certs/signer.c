@@ -132,7 +132,7 @@ void signer_who(const struct signer *s, struct signer_info *ret)
 	ret->signed_count = s->state.now.signed_count;
 }
 
-/* ---- a leaf ---- */
+/* ---- a leaf, a permit ---- */
 
 static const struct signer_profile *profile_find(const struct signer *s, const char *name)
 {
@@ -156,7 +156,7 @@ static bool head_extends(const struct signer *s, uint64_t size, const struct mer
 	return true;
 }
 
-/* Promise 2: the entry is made here, from the very fields that are about to be signed. */
+/* Promise 2: the entry is made here, from the very fields that are about to be signed or permitted. */
 static bool intent_is_on_record(const struct signer *s, const struct leaf_request *req, struct err *e)
 {
 	const struct receipt *r = &req->receipt;
@@ -171,28 +171,58 @@ static bool intent_is_on_record(const struct signer *s, const struct leaf_reques
 	return true;
 }
 
-bool signer_leaf(struct signer *s, const struct leaf_request *req, int64_t now_ms, struct leaf_reply *ret, struct err *e)
+/* Whether this may be asked for at all, by this profile and now. */
+static bool request_is_allowed(const struct signer *s, const struct intent *intent, enum intent_kind kind, int64_t now_ms,
+			       const struct signer_profile **ret, struct err *e)
 {
-	struct tbs tbs;
-	size_t len;
-	if (!intent_is_whole(&req->intent))
+	if (!intent_is_whole(intent))
 		return err_set(e, E_RECEIPT, "a text of the request has no end");
-	const struct signer_profile *profile = profile_find(s, req->intent.profile);
-	if (!profile)
+	*ret = profile_find(s, intent->profile);
+	if (!*ret)
 		return err_set(e, E_PROFILE, "no profile of that name");
+	if (intent->kind != kind || (*ret)->kind != kind)
+		return err_set(e, E_PROFILE, "an identity of kind %u was asked for as %u by a profile of %u", intent->kind, kind,
+			       (*ret)->kind);
 	if (now_ms < s->ca.not_before_ms || now_ms >= s->who.issue_until_ms || now_ms >= s->who.ca_not_after_ms)
 		return err_set(e, E_CA_EXPIRED, "not between the CA's beginning and issue_until or the CA's end");
-	if (req->intent.time_ms > now_ms + CLOCK_STEP_MS)
+	if (intent->time_ms > now_ms + CLOCK_STEP_MS)
 		return err_set(e, E_RECEIPT, "the intent is from the future");
+	return true;
+}
+
+/* On disk before anything is said or signed. */
+static bool count_identity(struct signer *s, const struct receipt *r, struct err *e)
+{
+	const struct signer_memory next = {r->size, r->root, s->state.now.signed_count + 1};
+	return signer_state_write(&s->state, &next, e);
+}
+
+bool signer_leaf(struct signer *s, const struct leaf_request *req, int64_t now_ms, struct leaf_reply *ret, struct err *e)
+{
+	const struct signer_profile *profile;
+	struct tbs tbs;
+	size_t len;
+	if (!request_is_allowed(s, &req->intent, INTENT_LEAF, now_ms, &profile, e))
+		return false;
 	const struct leaf_order order = {req->intent.registration_id, &req->intent.key, req->intent.serial, profile->validity_days};
 	/* The leaf begins with its intent, not with this moment: signing an intent again gives the same certificate, not a second one
 	 * under the same serial number. */
 	if (!issue_build(&s->ca, &order, req->intent.time_ms, &tbs, e) || !intent_is_on_record(s, req, e))
 		return false;
-	const struct signer_memory next = {req->receipt.size, req->receipt.root, s->state.now.signed_count + 1};
-	if (!signer_state_write(&s->state, &next, e) || !issue_sign(&s->ca, &tbs, ret->der, &len, e))
+	if (!count_identity(s, &req->receipt, e) || !issue_sign(&s->ca, &tbs, ret->der, &len, e))
 		return false;
 	ret->len = (uint32_t)len;
+	return true;
+}
+
+bool signer_permit(struct signer *s, const struct leaf_request *req, int64_t now_ms, struct permit_reply *ret, struct err *e)
+{
+	const struct signer_profile *profile;
+	if (!request_is_allowed(s, &req->intent, INTENT_PERMIT, now_ms, &profile, e) ||
+	    !issue_id_is_valid(req->intent.registration_id, e) || !intent_is_on_record(s, req, e) ||
+	    !count_identity(s, &req->receipt, e))
+		return false;
+	ret->signed_count = s->state.now.signed_count;
 	return true;
 }
 

@@ -9,7 +9,7 @@
 #include <string.h>
 
 /* A request and its reply have the same type. */
-enum message { MSG_READY = 1, MSG_LEAF, MSG_CHECKPOINT };
+enum message { MSG_READY = 1, MSG_LEAF, MSG_CHECKPOINT, MSG_PERMIT };
 
 #define REPLY_MS 10000	/* the line takes a reply within this, or it is gone */
 
@@ -34,6 +34,16 @@ static bool serve_leaf(int line, struct signer *s, const struct wire_msg *m, str
 	return reply(line, MSG_LEAF, ok, &leaf, sizeof(leaf), &why, e);
 }
 
+static bool serve_permit(int line, struct signer *s, const struct wire_msg *m, struct err *e)
+{
+	struct leaf_request req;
+	struct permit_reply permit = {0};
+	struct err why = {0};
+	memcpy(&req, m->data, sizeof(req));
+	bool ok = signer_permit(s, &req, clock_wall_ms(), &permit, &why);
+	return reply(line, MSG_PERMIT, ok, &permit, sizeof(permit), &why, e);
+}
+
 static bool serve_checkpoint(int line, struct signer *s, const struct wire_msg *m, struct err *e)
 {
 	struct checkpoint_request req;
@@ -56,6 +66,8 @@ static bool serve(int line, struct signer *s, const struct wire_msg *m, struct e
 {
 	if (m->type == MSG_LEAF && m->len == sizeof(struct leaf_request))
 		return serve_leaf(line, s, m, e);
+	if (m->type == MSG_PERMIT && m->len == sizeof(struct leaf_request))
+		return serve_permit(line, s, m, e);
 	if (m->type == MSG_CHECKPOINT && m->len == sizeof(struct checkpoint_request))
 		return serve_checkpoint(line, s, m, e);
 	return refuse(line, m, e);
@@ -103,6 +115,11 @@ bool signer_client_leaf(int fd, int64_t deadline_ms, const struct leaf_request *
 	if (!ask(fd, MSG_LEAF, req, sizeof(*req), ret, sizeof(*ret), deadline_ms, e))
 		return false;
 	return ret->len <= sizeof(ret->der) || err_set(e, E_WIRE, "a leaf of %u bytes", ret->len);
+}
+
+bool signer_client_permit(int fd, int64_t deadline_ms, const struct leaf_request *req, struct permit_reply *ret, struct err *e)
+{
+	return ask(fd, MSG_PERMIT, req, sizeof(*req), ret, sizeof(*ret), deadline_ms, e);
 }
 
 bool signer_client_checkpoint(int fd, int64_t deadline_ms, const struct checkpoint_request *req, struct checkpoint_reply *ret,

@@ -34,6 +34,16 @@ enum tpm2_attribute {	/* TPMA_OBJECT, 8.3 */
 	ATTR_SIGN = 1 << 18,
 };
 
+/* Of TCG's templates: the endorsement keys of the low range (TCG EK Credential Profile, B.3), and the storage root key. */
+#define TPM2_EK_ATTRIBUTES \
+	(ATTR_FIXED_TPM | ATTR_FIXED_PARENT | ATTR_SENSITIVE_DATA_ORIGIN | ATTR_ADMIN_WITH_POLICY | ATTR_RESTRICTED | ATTR_DECRYPT)
+#define TPM2_SRK_ATTRIBUTES \
+	(ATTR_FIXED_TPM | ATTR_FIXED_PARENT | ATTR_SENSITIVE_DATA_ORIGIN | ATTR_USER_WITH_AUTH | ATTR_NO_DA | ATTR_RESTRICTED | \
+	 ATTR_DECRYPT)
+
+/* PolicyA of that profile: PolicySecret(TPM_RH_ENDORSEMENT) with SHA-256. */
+extern const uint8_t tpm2_policy_a[SHA256_SIZE];
+
 #define HIERARCHY_OWNER 0x40000001u		/* TPM_RH, 7.4 */
 #define HIERARCHY_ENDORSEMENT 0x4000000bu
 

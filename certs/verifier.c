@@ -3,6 +3,7 @@
 #include "certs/attest.h"
 #include "certs/chain.h"
 #include "certs/credential.h"
+#include "certs/csr.h"
 #include "certs/ek.h"
 #include "certs/tpm2.h"
 #include "station/base/text.h"
@@ -28,6 +29,7 @@ struct verifier {
 	bool ek_judged, leaf_judged;
 	struct ek ek;
 	struct key_public leaf;
+	bool signs_proofs;	/* the key came by a CSR: what it signs for a nonce is proof_digest() */
 	struct outstanding asked;
 };
 
@@ -125,6 +127,14 @@ bool verifier_judge_ek(struct verifier *v, struct ek_verdict *ret, struct err *e
 
 /* ---- challenges ---- */
 
+typedef bool public_parser(const void *data, size_t len, struct tpm2_public *ret, struct err *e);
+
+/* Of what stands in the leaf key's place. */
+static public_parser *leaf_parser(const struct verifier *v)
+{
+	return v->policy->storage_key ? attest_storage_parse : attest_leaf_parse;
+}
+
 static bool make_credential(struct verifier *v, struct outstanding *q, struct challenge *ret, struct err *e)
 {
 	bool about_ak = q->about == CHALLENGE_AK;
@@ -133,15 +143,27 @@ static bool make_credential(struct verifier *v, struct outstanding *q, struct ch
 		return err_set(e, E_VERIFIER, "a challenge before the endorsement key was judged");
 	if (!key.len)
 		return err_set(e, E_CERTIFY, "no %s key was sent", about_ak ? "attestation" : "leaf");
-	if (!(about_ak ? attest_ak_parse : attest_leaf_parse)(key.data, key.len, &q->bound, e))
+	if (!(about_ak ? attest_ak_parse : leaf_parser(v))(key.data, key.len, &q->bound, e))
 		return false;
 	if (RAND_priv_bytes(q->secret, sizeof(q->secret)) != 1)
 		return ossl_err(e, E_NOMEM, "random secret");
 	return credential_make(&v->ek.key, q->bound.name, q->secret, ret, e);
 }
 
+/* A storage key can sign nothing and is certified by nobody: it is only ever named by a credential. */
+static bool may_ask(const struct verifier *v, enum challenge_about about, struct err *e)
+{
+	if (v->policy->storage_key && about != CHALLENGE_LEAF)
+		return err_set(e, E_VERIFIER, "challenge %u, where a storage key is judged", about);
+	if (about == CHALLENGE_KEY && !v->leaf_judged)
+		return err_set(e, E_VERIFIER, "a challenge to a key that was not judged");
+	return true;
+}
+
 static bool ask(struct verifier *v, struct outstanding *q, struct challenge *ret, struct err *e)
 {
+	if (!may_ask(v, q->about, e))
+		return false;
 	if (RAND_bytes(q->nonce, sizeof(q->nonce)) != 1)
 		return ossl_err(e, E_NOMEM, "random nonce");
 	memcpy(ret->nonce, q->nonce, sizeof(ret->nonce));
@@ -151,7 +173,8 @@ static bool ask(struct verifier *v, struct outstanding *q, struct challenge *ret
 	case CHALLENGE_LEAF:
 		return make_credential(v, q, ret, e);
 	case CHALLENGE_KEY:
-		return v->leaf_judged || err_set(e, E_VERIFIER, "a challenge to a key that was not judged");
+	case CHALLENGE_CSR:
+		return true;
 	default:
 		return err_set(e, E_VERIFIER, "a challenge about %u", q->about);
 	}
@@ -221,36 +244,89 @@ static bool judge_answer(struct verifier *v, const struct outstanding *q, struct
 	return true;
 }
 
-bool verifier_judge_attestation(struct verifier *v, struct attest_verdict *ret, struct err *e)
+/* Remembers the key that was proved; of one that was not, nothing stays. */
+static bool conclude(struct verifier *v, bool held, struct attest_verdict *ret)
 {
-	struct outstanding q;
-	bool asked = take_question(v, &q);
-	v->leaf_judged = false;
-	memset(ret, 0, sizeof(*ret));
-	if (asked && q.about != CHALLENGE_KEY)
-		v->leaf_judged = judge_answer(v, &q, ret, e);
-	else
-		err_set(e, E_CHALLENGE, "no credential challenge is outstanding");
-	wipe(&q, sizeof(q));
-	if (v->leaf_judged)
+	v->leaf_judged = held;
+	if (held)
 		v->leaf = ret->leaf;
 	else
 		memset(ret, 0, sizeof(*ret));
-	return v->leaf_judged;
+	return held;
 }
 
-/* ---- what was installed ---- */
+bool verifier_judge_attestation(struct verifier *v, struct attest_verdict *ret, struct err *e)
+{
+	struct outstanding q;
+	bool held, asked = take_question(v, &q) && (q.about == CHALLENGE_AK || q.about == CHALLENGE_LEAF);
+	memset(ret, 0, sizeof(*ret));
+	held = asked ? judge_answer(v, &q, ret, e) : err_set(e, E_CHALLENGE, "no credential challenge is outstanding");
+	wipe(&q, sizeof(q));
+	v->signs_proofs = false;
+	return conclude(v, held, ret);
+}
 
-static bool key_answers(const struct verifier *v, const struct outstanding *q, struct err *e)
+/* ---- a unit without a TPM ---- */
+
+static bool signature_is_over(const struct verifier *v, const struct key_public *key, const uint8_t digest[static SHA256_SIZE],
+			      struct err *e)
 {
 	struct span sent = piece(v, EVIDENCE_SIGNATURE);
 	struct key_signature sig;
 	if (sent.len != sizeof(sig))
 		return err_set(e, E_KEY_SILENT, "no signature was sent");
 	memcpy(&sig, sent.data, sizeof(sig));
-	if (!key_signed(&v->leaf, q->nonce, &sig))
+	if (!key_signed(key, digest, &sig))
 		return err_set(e, E_KEY_SILENT, "the signature is not by the judged key over the nonce");
 	return true;
+}
+
+/* The request was made for this nonce, and its key is there now and signs. */
+static bool judge_request(const struct verifier *v, const struct outstanding *q, struct attest_verdict *ret, struct err *e)
+{
+	const struct span parts[] = {piece(v, EVIDENCE_CSR), piece(v, EVIDENCE_SIGNATURE)};
+	char nonce_hex[2 * sizeof(q->nonce) + 1];
+	uint8_t digest[SHA256_SIZE];
+	struct csr csr;
+	if (!parts[0].len)
+		return err_set(e, E_CSR, "no certificate request was sent");
+	if (!csr_parse(parts[0].data, parts[0].len, &csr, e))
+		return false;
+	if (csr.key.kind != KEY_P256)
+		return err_set(e, E_KEY_WEAK, "a certificate request for another key than P-256");
+	hex_encode(q->nonce, sizeof(q->nonce), nonce_hex);
+	if (strcmp(csr.challenge, nonce_hex) != 0)
+		return err_set(e, E_CSR_NONCE, "the challenge password is \"%s\"", csr.challenge);
+	proof_digest(q->nonce, digest);
+	if (!signature_is_over(v, &csr.key, digest, e) || !key_spki_sha256(&csr.key, ret->spki_sha256, e))
+		return false;
+	sha256(parts, COUNT_OF(parts), ret->evidence_sha256);
+	sha256_of(q->nonce, sizeof(q->nonce), ret->nonce_sha256);
+	ret->leaf = csr.key;
+	return true;
+}
+
+bool verifier_judge_csr(struct verifier *v, struct attest_verdict *ret, struct err *e)
+{
+	struct outstanding q;
+	bool held, asked = take_question(v, &q) && q.about == CHALLENGE_CSR;
+	memset(ret, 0, sizeof(*ret));
+	held = asked ? judge_request(v, &q, ret, e) : err_set(e, E_VERIFIER, "no certificate request was asked for");
+	wipe(&q, sizeof(q));
+	v->signs_proofs = held;
+	return conclude(v, held, ret);
+}
+
+/* ---- what was installed ---- */
+
+static bool key_answers(const struct verifier *v, const struct outstanding *q, struct err *e)
+{
+	uint8_t digest[SHA256_SIZE];
+	if (v->signs_proofs)
+		proof_digest(q->nonce, digest);
+	else
+		memcpy(digest, q->nonce, sizeof(digest));
+	return signature_is_over(v, &v->leaf, digest, e);
 }
 
 static bool bundle_is(const struct verifier *v, const uint8_t expected[static SHA256_SIZE], struct err *e)

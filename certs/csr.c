@@ -1,0 +1,195 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "certs/csr.h"
+#include "certs/der.h"
+#include "certs/der_read.h"
+#include "certs/ossl.h"
+#include "certs/spki.h"
+#include "station/base/text.h"
+
+#include <openssl/err.h>
+#include <openssl/pem.h>
+
+#include <string.h>
+
+enum { DER_PRINTABLE = 0x13 };
+
+static const uint8_t id_common_name[] = {0x55, 0x04, 0x03};
+static const uint8_t id_challenge_password[] = {0x2a, 0x86, 0x48, 0x86, 0xf7, 0x0d, 0x01, 0x09, 0x07};
+
+/* The parts of a CertificationRequest (RFC 2986, 4.2), lent from its bytes. */
+struct parts {
+	struct span info;	/* what is signed, with tag and length */
+	struct span subject, spki, attributes;
+	struct span algorithm, signature;
+};
+
+static bool split_info(struct span info, struct parts *ret)
+{
+	struct span body, version;
+	return der_read(&info, DER_SEQUENCE, &body) && der_read_unsigned(&body, &version) && !version.len &&
+	       der_read(&body, DER_SEQUENCE, &ret->subject) && der_read_whole(&body, DER_SEQUENCE, &ret->spki) &&
+	       der_read(&body, DER_CONTEXT_OF, &ret->attributes) && !body.len;
+}
+
+static bool split(const void *der, size_t len, struct parts *ret, struct err *e)
+{
+	struct span in = {der, len}, whole;
+	if (len > CSR_MAX)
+		return err_set(e, E_CSR, "a certificate request of %zu bytes", len);
+	if (!der_is_canonical(der, len, DER_SEQUENCE))
+		return err_set(e, E_CSR, "the certificate request is not DER, or not all of it");
+	if (!der_read(&in, DER_SEQUENCE, &whole) || !der_read_whole(&whole, DER_SEQUENCE, &ret->info) ||
+	    !der_read(&whole, DER_SEQUENCE, &ret->algorithm) || !der_read_bits(&whole, &ret->signature) || whole.len ||
+	    !split_info(ret->info, ret))
+		return err_set(e, E_CSR, "no certificate request of PKCS#10");
+	return true;
+}
+
+/* ---- subject and attributes ---- */
+
+/* For messages: the first common name, with '?' for what is not printable, cut where it is too long. */
+static bool read_common_name(struct span subject, char *ret, size_t room)
+{
+	struct span set, pair, id, value;
+	uint8_t tag;
+	while (subject.len) {
+		if (!der_read(&subject, DER_SET, &set) || !der_read(&set, DER_SEQUENCE, &pair) || !der_read(&pair, DER_OID, &id) ||
+		    !der_read_any(&pair, &tag, &value))
+			return false;
+		if (*ret || !der_is(&id, id_common_name, sizeof(id_common_name)))
+			continue;
+		for (size_t i = 0; i < value.len && i + 1 < room; i++) {
+			char c = ((const char *)value.data)[i];
+			ret[i] = c >= 0x20 && c <= 0x7e ? c : '?';
+		}
+	}
+	return true;
+}
+
+/* A DirectoryString, here of ASCII: the two forms in which libraries write one. */
+static bool read_challenge(struct span values, char *ret, size_t room, struct err *e)
+{
+	struct span text;
+	uint8_t tag;
+	if (*ret)
+		return err_set(e, E_CSR, "two challenge passwords");
+	if (!der_read_any(&values, &tag, &text) || values.len || (tag != DER_UTF8 && tag != DER_PRINTABLE))
+		return err_set(e, E_CSR, "a challenge password that is not one text");
+	if (!text.len || text.len >= room || !text_is_printable(text.data, text.len))
+		return err_set(e, E_CSR, "a challenge password of %zu bytes, or with others than ASCII", text.len);
+	memcpy(ret, text.data, text.len);
+	return true;
+}
+
+static bool read_attributes(struct span attributes, struct csr *ret, struct err *e)
+{
+	struct span attribute, id, values;
+	while (attributes.len) {
+		if (!der_read(&attributes, DER_SEQUENCE, &attribute) || !der_read(&attribute, DER_OID, &id) ||
+		    !der_read(&attribute, DER_SET, &values) || attribute.len)
+			return err_set(e, E_CSR, "an attribute that is none");
+		if (der_is(&id, id_challenge_password, sizeof(id_challenge_password)) &&
+		    !read_challenge(values, ret->challenge, sizeof(ret->challenge), e))
+			return false;
+	}
+	return true;
+}
+
+/* ---- the signature ---- */
+
+/* Signature algorithms (RFC 5758, 3.2; RFC 4055, 5): those of the key's kind, with SHA-256 or better. */
+static const struct algorithm {
+	enum key_kind kind;
+	const char *digest;
+	size_t oid_len;
+	uint8_t oid[9];
+} algorithms[] = {
+	{KEY_P256, "SHA256", 8, {0x2a, 0x86, 0x48, 0xce, 0x3d, 0x04, 0x03, 0x02}},
+	{KEY_P256, "SHA384", 8, {0x2a, 0x86, 0x48, 0xce, 0x3d, 0x04, 0x03, 0x03}},
+	{KEY_P256, "SHA512", 8, {0x2a, 0x86, 0x48, 0xce, 0x3d, 0x04, 0x03, 0x04}},
+	{KEY_RSA, "SHA256", 9, {0x2a, 0x86, 0x48, 0x86, 0xf7, 0x0d, 0x01, 0x01, 0x0b}},
+	{KEY_RSA, "SHA384", 9, {0x2a, 0x86, 0x48, 0x86, 0xf7, 0x0d, 0x01, 0x01, 0x0c}},
+	{KEY_RSA, "SHA512", 9, {0x2a, 0x86, 0x48, 0x86, 0xf7, 0x0d, 0x01, 0x01, 0x0d}},
+};
+
+static const struct algorithm *algorithm_find(struct span in, enum key_kind kind)
+{
+	struct span oid;
+	if (!der_read(&in, DER_OID, &oid) || (in.len && (kind != KEY_RSA || !der_is(&in, "\5\0", 2))))
+		return NULL;
+	for (size_t i = 0; i < COUNT_OF(algorithms); i++)
+		if (algorithms[i].kind == kind && der_is(&oid, algorithms[i].oid, algorithms[i].oid_len))
+			return &algorithms[i];
+	return NULL;
+}
+
+static bool is_signed(const struct parts *p, const struct key_public *key, struct err *e)
+{
+	const struct algorithm *algorithm = algorithm_find(p->algorithm, key->kind);
+	AUTO(pkey) EVP_PKEY *pkey = NULL;
+	AUTO(md_ctx) EVP_MD_CTX *ctx = EVP_MD_CTX_new();
+	if (!algorithm)
+		return err_set(e, E_CSR, "not signed by an algorithm of its key's kind with SHA-256 or better");
+	if (!ossl_pkey(key, &pkey, e))
+		return false;
+	if (!ctx || EVP_DigestVerifyInit_ex(ctx, NULL, algorithm->digest, NULL, NULL, pkey, NULL) != 1)
+		return ossl_err(e, E_NOMEM, "verifying");
+	if (EVP_DigestVerify(ctx, p->signature.data, p->signature.len, p->info.data, p->info.len) != 1)
+		return ossl_err(e, E_CSR, "the certificate request is not signed by its own key");
+	return true;
+}
+
+bool csr_parse(const void *der, size_t len, struct csr *ret, struct err *e)
+{
+	struct parts parts;
+	struct csr csr = {0};
+	if (!split(der, len, &parts, e) || !spki_parse(parts.spki.data, parts.spki.len, E_CSR, &csr.key, e))
+		return false;
+	if (!read_common_name(parts.subject, csr.common_name, sizeof(csr.common_name)))
+		return err_set(e, E_CSR, "a subject that is no name");
+	if (!read_attributes(parts.attributes, &csr, e) || !is_signed(&parts, &csr.key, e))
+		return false;
+	*ret = csr;
+	return true;
+}
+
+/* ---- files ---- */
+
+static bool is_request(const char *name)
+{
+	return !strcmp(name, PEM_STRING_X509_REQ) || !strcmp(name, PEM_STRING_X509_REQ_OLD);
+}
+
+/* The one request among what stands in a PEM file; text around it is nobody's business, a second request is. */
+static bool take_blocks(BIO *in, struct bytes *ret_der, struct err *e)
+{
+	char *name = NULL, *header = NULL;
+	uint8_t *data = NULL;
+	long len = 0;
+	bool ok = true;
+	while (ok && PEM_read_bio(in, &name, &header, &data, &len)) {
+		if (!is_request(name))
+			ok = err_set(e, E_CSR, "\"%.40s\" where a certificate request should be", name);
+		else if (ret_der->len)
+			ok = err_set(e, E_CSR, "more than one certificate request");
+		else
+			ok = bytes_add(ret_der, data, (size_t)len, e);
+		OPENSSL_free(name);
+		OPENSSL_free(header);
+		OPENSSL_clear_free(data, (size_t)len);
+	}
+	ERR_clear_error();
+	return ok;
+}
+
+bool csr_from_file(const void *data, size_t len, struct bytes *ret_der, struct err *e)
+{
+	struct span in = {data, len}, whole;
+	if (der_read_whole(&in, DER_SEQUENCE, &whole))
+		return bytes_set(ret_der, data, len, e);
+	AUTO(bio) BIO *pem = len && len <= INT32_MAX ? BIO_new_mem_buf(data, (int)len) : NULL;
+	bytes_clear(ret_der);
+	if (pem && !take_blocks(pem, ret_der, e))
+		return false;
+	return ret_der->len || err_set(e, E_CSR, "neither PEM nor DER of a certificate request");
+}
