@@ -45,6 +45,13 @@ void answer_complaint(const struct http_response *r, struct complaint *ret)
 		answer_words(r->request_id, ret->tracking, sizeof(ret->tracking));
 }
 
+bool answer_is_not_found(const struct http_response *r)
+{
+	struct complaint c;
+	answer_complaint(r, &c);
+	return r->status == 404 && c.code / 1000 == 404;
+}
+
 enum err_code answer_code(int status)
 {
 	static const struct {

@@ -22,6 +22,9 @@ void answer_complaint(const struct http_response *r, struct complaint *ret);
  * the rest E_DPS_REFUSED. */
 WARN_UNUSED bool answer_is_good(const struct http_response *r, struct err *e);
 
+/* True if DPS says that there is no such thing: any web server says 404, only DPS says it with a code of its own, 404xxx. */
+bool answer_is_not_found(const struct http_response *r);
+
 /* The code that a status becomes; E_NONE for 2xx. */
 enum err_code answer_code(int status);
 

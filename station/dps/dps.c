@@ -5,6 +5,7 @@
 #include "station/base/file.h"
 #include "station/base/text.h"
 #include "station/dps/answer.h"
+#include "station/dps/paced.h"
 #include "station/dps/url.h"
 
 #include <ctype.h>
@@ -14,13 +15,18 @@
 #define ID_SCOPE_MAX 64
 #define ARM_ID_MAX 512
 #define PLANES 2
+#define PER_MINUTE 900
+#define IN_FLIGHT 4
+#define IN_FLIGHT_MAX 64	/* as many as there are slots */
 
-/* One of the two services that we talk to as ourselves. A connection that nobody uses waits here for the next caller. */
+/* One of the two services that we talk to as ourselves. Connections that nobody uses wait here for the next caller, who takes the
+ * one that was used last. */
 struct plane {
 	char url[URL_HOST_MAX + 8];	/* "https://" host */
 	struct auth *auth;
 	pthread_mutex_t lock;
-	struct http *idle;
+	struct http *idle[IN_FLIGHT_MAX];
+	size_t idle_count;
 };
 
 struct dps {
@@ -31,6 +37,7 @@ struct dps {
 	char *ca_file, *proxy;
 	struct bytes proxy_login;
 	struct http_setup http;
+	struct pacer *service_pacer, *device_pacer;	/* the service counts operations and registrations apart */
 };
 
 /* ---- opening ---- */
@@ -103,6 +110,19 @@ static bool way_set(struct dps *d, const struct dps_setup *s, struct err *e)
 	return true;
 }
 
+/* A tenth of a minute's share may go at once, so that share and burst together stay below what the service allows in a minute. */
+static bool paces_set(struct dps *d, const struct dps_setup *s, struct err *e)
+{
+	uint32_t per_minute = s->per_minute ? s->per_minute : PER_MINUTE;
+	uint32_t in_flight = s->in_flight ? s->in_flight : IN_FLIGHT;
+	uint32_t burst = per_minute / 10 ? per_minute / 10 : 1;
+
+	if (in_flight > IN_FLIGHT_MAX)
+		return err_set(e, E_CONFIG, "more than %d requests in flight", IN_FLIGHT_MAX);
+	return pacer_new(per_minute, burst, in_flight, &d->service_pacer, e)
+	       && pacer_new(per_minute, burst, IN_FLIGHT_MAX, &d->device_pacer, e);
+}
+
 static bool fill(struct dps *d, const struct dps_setup *s, struct err *e)
 {
 	const char *global = is_given(s->global_endpoint) ? s->global_endpoint : DPS_GLOBAL_ENDPOINT;
@@ -111,7 +131,8 @@ static bool fill(struct dps *d, const struct dps_setup *s, struct err *e)
 	return url_set(d->planes[DPS_SERVICE].url, s->endpoint ? s->endpoint : "", "endpoint", e)
 	       && url_set(d->global_url, global, "global_endpoint", e)
 	       && url_set(d->planes[DPS_ARM].url, arm, "arm_endpoint", e) && id_scope_set(d, s->id_scope, e)
-	       && (!is_given(s->arm_id) || arm_id_set(d, s->arm_id, e)) && way_set(d, s, e) && auths_open(d, s, e);
+	       && (!is_given(s->arm_id) || arm_id_set(d, s->arm_id, e)) && way_set(d, s, e) && auths_open(d, s, e)
+	       && paces_set(d, s, e);
 }
 
 bool dps_open(const struct dps_setup *setup, struct dps **ret, struct err *e)
@@ -134,10 +155,13 @@ void dps_close(struct dps *d)
 	if (!d)
 		return;
 	for (int i = 0; i < PLANES; i++) {
-		http_close(d->planes[i].idle);
+		while (d->planes[i].idle_count)
+			http_close(d->planes[i].idle[--d->planes[i].idle_count]);
 		auth_close(d->planes[i].auth);
 		pthread_mutex_destroy(&d->planes[i].lock);
 	}
+	pacer_free(d->service_pacer);
+	pacer_free(d->device_pacer);
 	bytes_fini(&d->proxy_login);
 	free(d->ca_file);
 	free(d->proxy);
@@ -169,13 +193,24 @@ const struct http_setup *dps_http(const struct dps *d)
 	return &d->http;
 }
 
+struct pacer *dps_device_pacer(const struct dps *d)
+{
+	return d->device_pacer;
+}
+
+int64_t dps_pace_left_ms(struct dps *d)
+{
+	return pacer_left_ms(d->service_pacer);
+}
+
 /* ---- one request ---- */
 
 static bool http_borrow(struct dps *d, struct plane *p, struct http **ret, struct err *e)
 {
+	*ret = NULL;
 	pthread_mutex_lock(&p->lock);
-	*ret = p->idle;
-	p->idle = NULL;
+	if (p->idle_count)
+		*ret = p->idle[--p->idle_count];
 	pthread_mutex_unlock(&p->lock);
 	return *ret || http_open(&d->http, NULL, ret, e);
 }
@@ -183,10 +218,12 @@ static bool http_borrow(struct dps *d, struct plane *p, struct http **ret, struc
 static void http_give_back(struct plane *p, struct http *h)
 {
 	pthread_mutex_lock(&p->lock);
-	struct http *surplus = p->idle;
-	p->idle = h;
+	bool is_kept = p->idle_count < COUNT_OF(p->idle);
+	if (is_kept)
+		p->idle[p->idle_count++] = h;
 	pthread_mutex_unlock(&p->lock);
-	http_close(surplus);
+	if (!is_kept)
+		http_close(h);
 }
 
 bool dps_send(struct dps *d, const struct dps_call *call, struct http_response *ret, struct err *e)
@@ -209,122 +246,35 @@ bool dps_send(struct dps *d, const struct dps_call *call, struct http_response *
 		.want_hops = call->want_hops,
 		.deadline_ms = call->deadline_ms,
 	};
-	bool ok = http_send(h, &request, ret, e);
+	bool ok = call->plane == DPS_SERVICE
+			  ? paced_send(d->service_pacer, call->operations ? call->operations : 1, h, &request, ret, e)
+			  : http_send(h, &request, ret, e);
 	http_give_back(p, h);
 	if (ok && ret->status == 401)
 		auth_forget(p->auth);
 	return ok;
 }
 
-/* ---- the operations ---- */
+/* ---- for the files that ask ---- */
 
-static bool path_of(const char *collection, const char *id, struct bytes *ret, struct err *e)
+bool dps_path(const char *collection, const char *id, struct bytes *ret, struct err *e)
 {
 	return bytes_printf(ret, e, "/%s/", collection) && url_encode(id, ret, e)
 	       && bytes_add_text(ret, "?api-version=" DPS_API_VERSION, e);
 }
 
-/* Any web server says 404; only DPS says it with a code of its own, 404xxx. */
-static bool is_not_found(const struct http_response *r)
-{
-	struct complaint c;
-	answer_complaint(r, &c);
-	return r->status == 404 && c.code / 1000 == 404;
-}
-
-/* A GET of one thing: *found false for 404. */
-static bool get_one(struct dps *d, const char *collection, const char *id, int64_t deadline_ms, bool *found,
-		    struct http_response *ret, struct err *e)
+bool dps_get_one(struct dps *d, const char *collection, const char *id, int64_t deadline_ms, bool *found,
+		 struct http_response *ret, struct err *e)
 {
 	AUTO(bytes) struct bytes path = {0};
 	*found = false;
-	if (!path_of(collection, id, &path, e))
+	if (!dps_path(collection, id, &path, e))
 		return false;
 	struct dps_call call = {.method = "GET", .path = bytes_text(&path), .deadline_ms = deadline_ms};
 	if (!dps_send(d, &call, ret, e))
 		return false;
-	if (is_not_found(ret))
+	if (answer_is_not_found(ret))
 		return true;
 	*found = answer_is_good(ret, e);
 	return *found;
-}
-
-bool dps_get_group(struct dps *d, const char *id, int64_t deadline_ms, bool *found, struct group *ret,
-		   struct err *e)
-{
-	AUTO(http_response) struct http_response r = {0};
-	if (!get_one(d, "enrollmentGroups", id, deadline_ms, found, &r, e)
-	    || (*found && !group_parse(r.body.data, r.body.len, ret, e)))
-		return err_in(e, "reading group %s", id);
-	return true;
-}
-
-static bool put_group(struct dps *d, const struct group_wanted *wanted, const struct group *base,
-		      int64_t deadline_ms, struct group *ret, struct err *e)
-{
-	AUTO(http_response) struct http_response r = {0};
-	AUTO(bytes) struct bytes path = {0}, body = {0};
-
-	if (base && !*base->etag)
-		return err_set(e, E_DPS_ANSWER, "the service gave no etag to replace it by");
-	if (!group_body(wanted, base ? base->raw : NULL, &body, e)
-	    || !path_of("enrollmentGroups", wanted->id, &path, e))
-		return false;
-	struct dps_call call = {
-		.method = "PUT",
-		.path = bytes_text(&path),
-		.if_match = base ? base->etag : NULL,
-		.body = bytes_text(&body),
-		.body_len = body.len,
-		.deadline_ms = deadline_ms,
-	};
-	return dps_send(d, &call, &r, e) && answer_is_good(&r, e)
-	       && group_parse(r.body.data, r.body.len, ret, e);
-}
-
-bool dps_put_group(struct dps *d, const struct group_wanted *wanted, const struct group *base,
-		   int64_t deadline_ms, struct group *ret, struct err *e)
-{
-	return put_group(d, wanted, base, deadline_ms, ret, e) || err_in(e, "writing group %s", wanted->id);
-}
-
-bool registration_parse(const json_t *state, struct registration *ret, struct err *e)
-{
-	memset(ret, 0, sizeof(*ret));
-	if (!json_is_object(state))
-		return err_set(e, E_DPS_ANSWER, "the registration state is no object");
-	if (!ANSWER_TEXT(state, "registrationId", ret->id, e) || !ANSWER_TEXT(state, "status", ret->status, e)
-	    || !ANSWER_TEXT(state, "substatus", ret->substatus, e)
-	    || !ANSWER_TEXT(state, "assignedHub", ret->hub, e)
-	    || !ANSWER_TEXT(state, "deviceId", ret->device_id, e) || !ANSWER_TEXT(state, "etag", ret->etag, e))
-		return false;
-	int64_t code = json_int_or(state, "errorCode", 0);
-	if (code < 0 || code > INT32_MAX)
-		return err_set(e, E_DPS_ANSWER, "errorCode %lld is no such code", (long long)code);
-	ret->error_code = (int)code;
-	answer_words(json_text_or(state, "errorMessage", ""), ret->error_message, sizeof(ret->error_message));
-	return true;
-}
-
-bool dps_get_registration(struct dps *d, const char *id, int64_t deadline_ms, bool *found,
-			  struct registration *ret, struct err *e)
-{
-	AUTO(http_response) struct http_response r = {0};
-	AUTO(json) json_t *state = NULL;
-	if (!get_one(d, "registrations", id, deadline_ms, found, &r, e)
-	    || (*found && (!answer_object(&r, &state, e) || !registration_parse(state, ret, e))))
-		return err_in(e, "reading registration %s", id);
-	return true;
-}
-
-bool dps_delete_registration(struct dps *d, const char *id, int64_t deadline_ms, struct err *e)
-{
-	AUTO(http_response) struct http_response r = {0};
-	AUTO(bytes) struct bytes path = {0};
-	if (!path_of("registrations", id, &path, e))
-		return false;
-	struct dps_call call = {.method = "DELETE", .path = bytes_text(&path), .deadline_ms = deadline_ms};
-	if (!dps_send(d, &call, &r, e) || (!is_not_found(&r) && !answer_is_good(&r, e)))
-		return err_in(e, "deleting registration %s", id);
-	return true;
 }

@@ -13,6 +13,7 @@
 #include "station/dps/enrollment.h"
 #include "station/dps/http.h"
 #include "station/dps/individual.h"
+#include "station/dps/pacer.h"
 
 #define DPS_API_VERSION "2021-10-01"
 #define DPS_GLOBAL_ENDPOINT "https://global.azure-devices-provisioning.net"
@@ -116,5 +117,15 @@ struct dps_call {
 	int64_t deadline_ms;
 };
 WARN_UNUSED bool dps_send(struct dps *d, const struct dps_call *call, struct http_response *ret, struct err *e);
+
+/* Also for the other files of this room. Appends the path of one thing with the query that every call has; E_NOMEM, E_TEXT. */
+WARN_UNUSED bool dps_path(const char *collection, const char *id, struct bytes *ret, struct err *e);
+
+/* A GET of one thing: a good answer, or *found false and true returned if there is none. */
+WARN_UNUSED bool dps_get_one(struct dps *d, const char *collection, const char *id, int64_t deadline_ms, bool *found,
+			     struct http_response *ret, struct err *e);
+
+/* The pace of registrations; lent, as long as d lives. */
+struct pacer *dps_device_pacer(const struct dps *d);
 
 #endif

@@ -20,6 +20,12 @@ struct http {
 	char text[CURL_ERROR_SIZE];
 };
 
+/* A body on its way out. */
+struct outlet {
+	const char *data;
+	size_t len, sent;
+};
+
 /* What is collected while one answer comes in. */
 struct intake {
 	struct http_response *to;
@@ -335,16 +341,38 @@ static bool headers_of(const struct http_request *q, struct slist *ret, struct e
 	return ok;
 }
 
-static bool set_request(struct http *h, const struct http_request *q, const struct slist *headers,
-			struct intake *in)
+static size_t give_body(char *to, size_t one, size_t room, void *user)
 {
-	bool has_body = q->body || !strcmp(q->method, "POST") || !strcmp(q->method, "PUT");
+	struct outlet *out = user;
+	size_t n = out->len - out->sent < room ? out->len - out->sent : room;
+	if (n)
+		memcpy(to, out->data + out->sent, n);
+	out->sent += n;
+	return n;
+}
+
+/* Asked for when libcurl wants to send a body again. */
+static int refuse_to_repeat(void *user, curl_off_t offset, int origin)
+{
+	return CURL_SEEKFUNC_FAIL;
+}
+
+static bool set_body(struct http *h, struct outlet *out)
+{
+	return SET(h, CURLOPT_POST, 1L) && SET(h, CURLOPT_POSTFIELDSIZE_LARGE, (curl_off_t)out->len)
+	       && SET(h, CURLOPT_READFUNCTION, give_body) && SET(h, CURLOPT_READDATA, out)
+	       && SET(h, CURLOPT_SEEKFUNCTION, refuse_to_repeat);
+}
+
+static bool set_request(struct http *h, const struct http_request *q, const struct slist *headers,
+			struct outlet *out, struct intake *in)
+{
+	bool is_get = !strcmp(q->method, "GET");
 	bool ok = SET(h, CURLOPT_HTTPGET, 1L);
-	if (has_body)
-		ok = ok && SET(h, CURLOPT_POST, 1L) && SET(h, CURLOPT_POSTFIELDS, q->body ? q->body : "")
-		     && SET(h, CURLOPT_POSTFIELDSIZE_LARGE, (curl_off_t)(q->body ? q->body_len : 0));
-	/* On a kept connection that dies libcurl sends again by itself; what changes something is sent once. */
-	ok = ok && SET(h, CURLOPT_FRESH_CONNECT, strcmp(q->method, "GET") ? 1L : 0L);
+	if (q->body || !strcmp(q->method, "POST") || !strcmp(q->method, "PUT"))
+		ok = ok && set_body(h, out);
+	/* Without a body there is nothing that libcurl could not repeat, so what changes something goes over a new connection. */
+	ok = ok && SET(h, CURLOPT_FRESH_CONNECT, is_get || out->len ? 0L : 1L);
 	return ok && SET(h, CURLOPT_CUSTOMREQUEST, q->method) && SET(h, CURLOPT_URL, q->url)
 	       && SET(h, CURLOPT_HTTPHEADER, headers->list)
 	       && SET(h, CURLOPT_TIMEOUT_MS, (long)clock_left_ms(q->deadline_ms))
@@ -357,6 +385,7 @@ bool http_send(struct http *h, const struct http_request *request, struct http_r
 {
 	AUTO(slist) struct slist headers = {0};
 	struct intake in = {.to = ret};
+	struct outlet out = {.data = request->body, .len = request->body ? request->body_len : 0};
 	long status = 0;
 
 	http_response_fini(ret);
@@ -371,7 +400,7 @@ bool http_send(struct http *h, const struct http_request *request, struct http_r
 		return err_set(e, E_NET, "no time is left for the request");
 	if (!headers_of(request, &headers, e))
 		return false;
-	if (!set_request(h, request, &headers, &in))
+	if (!set_request(h, request, &headers, &out, &in))
 		return err_set(e, E_NET, "libcurl does not take the request");
 	CURLcode code = curl_easy_perform(h->curl);
 	note_hops(h, request->want_hops, &ret->hops);

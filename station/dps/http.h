@@ -2,9 +2,9 @@
 /* The door to the network: one HTTPS request at a time through libcurl, and nobody else in the project knows libcurl.
  *
  * A `struct http` is one identity talking: it keeps its connection for the next request to the same host, and shares
- * nothing with another one, since libcurl cannot see that two client keys differ. What changes something goes over a new
- * connection, since on a kept one that died libcurl would silently send it twice. It belongs to one thread at a time;
- * threads that talk at once have one each. TLS is always verified, name included, version 1.2 or later; only https;
+ * nothing with another one, since libcurl cannot see that two client keys differ. What changes something is sent once:
+ * on a kept connection that died libcurl may send a request again by itself only as long as nothing of its body went out.
+ * It belongs to one thread at a time; threads that talk at once have one each. TLS is always verified, name included, version 1.2 or later; only https;
  * redirects are never followed; proxies come from the configuration, never from the environment. Whatever the service
  * says, an answer with a status is success here: judging it is answer.h's. What libcurl says of a failure becomes: E_NET
  * (name, connect, time, reset, cut short), E_TLS (the peer is not trusted, no common TLS), E_PROXY (the proxy refused),

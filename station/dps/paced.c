@@ -1,0 +1,27 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "station/dps/paced.h"
+
+#include "station/dps/answer.h"
+
+static enum pacer_outcome outcome_of(const struct http_response *r)
+{
+	if (answer_code(r->status) != E_DPS_BUSY)
+		return PACER_GOOD;
+	return r->status == 429 || r->status == 503 || r->retry_after_ms >= 0 ? PACER_BUSY : PACER_LOST;
+}
+
+static bool is_of_the_way(enum err_code code)
+{
+	return code == E_NET || code == E_TLS || code == E_PROXY || code == E_DPS_ANSWER;
+}
+
+bool paced_send(struct pacer *p, uint32_t operations, struct http *h, const struct http_request *request,
+		struct http_response *ret, struct err *e)
+{
+	struct err why = {0};
+	if (!pacer_enter(p, operations, request->deadline_ms, e))
+		return false;
+	bool ok = http_send(h, request, ret, &why);
+	pacer_done(p, ok ? outcome_of(ret) : is_of_the_way(why.code) ? PACER_LOST : PACER_GOOD, ok ? ret->retry_after_ms : -1);
+	return ok || err_native(e, why.code, why.native, "%s", why.what);
+}

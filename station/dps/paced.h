@@ -1,0 +1,14 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* One request at a pace: what http_send does, between entering and leaving a pacer. */
+#ifndef STATION_DPS_PACED_H
+#define STATION_DPS_PACED_H
+
+#include "station/dps/http.h"
+#include "station/dps/pacer.h"
+
+/* As http_send, and E_DPS_BUSY, with nothing sent, if the pace allows no request by its deadline. Who failed for reasons of its own, such as
+ * a key that is silent, closes the way for nobody else. */
+WARN_UNUSED bool paced_send(struct pacer *p, uint32_t operations, struct http *h, const struct http_request *request,
+			    struct http_response *ret, struct err *e);
+
+#endif
