@@ -12,8 +12,8 @@ WARN_UNUSED bool attest_ak_parse(const void *data, size_t len, struct tpm2_publi
 /* Reads a TPM2B_PUBLIC that must be a leaf key of docs/tpm-bridge.md, section 4. E_CERTIFY, E_KEY_WEAK. */
 WARN_UNUSED bool attest_leaf_parse(const void *data, size_t len, struct tpm2_public *ret, struct err *e);
 
-/* Reads a TPM2B_PUBLIC that must be a storage root key of TCG's RSA-2048 template: restricted, decrypting, made in and fixed to this TPM,
- * AES-128-CFB, SHA-256 names, no policy. E_CERTIFY, E_KEY_WEAK. */
+/* Reads a TPM2B_PUBLIC that must be a storage root key of TCG's RSA-2048 template: restricted, decrypting, made in and fixed to
+ * this TPM, AES-128-CFB, SHA-256 names, no policy. E_CERTIFY, E_KEY_WEAK. */
 WARN_UNUSED bool attest_storage_parse(const void *data, size_t len, struct tpm2_public *ret, struct err *e);
 
 /* True if the attestation key, a primary key of the endorsement hierarchy, says over this nonce that the leaf key is loaded in

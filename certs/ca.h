@@ -33,6 +33,11 @@ struct cert_facts {
 /* Reads the facts of a DER certificate: exactly one, of exactly this length. E_CA_FILE. */
 WARN_UNUSED bool cert_look(const void *der, size_t len, struct cert_facts *ret, struct err *e);
 
+/* The common name in a certificate that people keep in PEM or DER, the first one of a file; "" where it has none. E_TEXT if it
+ * is no certificate, E_ID_INVALID if the name is no text of that length. */
+#define CERT_NAME_ROOM 257
+WARN_UNUSED bool cert_common_name(const void *file, size_t len, char ret[static CERT_NAME_ROOM], struct err *e);
+
 /* Reads every certificate of a PEM file as DER; at most `room`, E_CA_FILE. Each ret[i] is the
  * caller's to bytes_fini. */
 WARN_UNUSED bool cert_read_pem_file(const char *path, struct bytes *ret, size_t room, size_t *ret_count, struct err *e);

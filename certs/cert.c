@@ -22,7 +22,7 @@ static bool time_ms(const ASN1_TIME *t, int64_t *ret, struct err *e)
 	return true;
 }
 
-static bool look_at_common_name(X509_NAME *name, struct cert_facts *ret, struct err *e)
+static bool look_at_common_name(X509_NAME *name, enum err_code code, char *ret, size_t room, struct err *e)
 {
 	int last = -1, at;
 	while ((at = X509_NAME_get_index_by_NID(name, NID_commonName, last)) >= 0)
@@ -31,11 +31,11 @@ static bool look_at_common_name(X509_NAME *name, struct cert_facts *ret, struct 
 		return true;
 	unsigned char *text = NULL;
 	int len = ASN1_STRING_to_UTF8(&text, X509_NAME_ENTRY_get_data(X509_NAME_get_entry(name, last)));
-	bool fits = len >= 0 && (size_t)len < sizeof(ret->common_name) && !memchr(text, '\0', (size_t)len);
+	bool fits = len >= 0 && (size_t)len < room && !memchr(text, '\0', (size_t)len);
 	if (fits)
-		memcpy(ret->common_name, text, (size_t)len);
+		memcpy(ret, text, (size_t)len);
 	OPENSSL_free(text);
-	return fits || ossl_err(e, E_CA_FILE, "a common name that is no text of at most %zu bytes", sizeof(ret->common_name) - 1);
+	return fits || ossl_err(e, code, "a common name that is no text of at most %zu bytes", room - 1);
 }
 
 static bool look_at_subject(X509_NAME *name, struct cert_facts *ret, struct err *e)
@@ -60,13 +60,23 @@ bool cert_look(const void *der, size_t len, struct cert_facts *ret, struct err *
 	sha256_of(der, len, ret->sha256);
 	if (!EVP_Digest(der, len, ret->sha1, NULL, EVP_sha1(), NULL))
 		return ossl_err(e, E_CA_FILE, "thumbprint");
-	if (!look_at_common_name(X509_get_subject_name(x), ret, e) || !look_at_subject(X509_get_subject_name(x), ret, e) ||
-	    !time_ms(X509_get0_notBefore(x), &ret->not_before_ms, e) || !time_ms(X509_get0_notAfter(x), &ret->not_after_ms, e))
+	if (!look_at_common_name(X509_get_subject_name(x), E_CA_FILE, ret->common_name, sizeof(ret->common_name), e) ||
+	    !look_at_subject(X509_get_subject_name(x), ret, e) || !time_ms(X509_get0_notBefore(x), &ret->not_before_ms, e) || !time_ms(X509_get0_notAfter(x), &ret->not_after_ms, e))
 		return false;
 	ret->self_signed = X509_self_signed(x, 1) == 1;
 	ret->is_ca = X509_check_ca(x) == 1;
 	ERR_clear_error();	/* of a signature that was not its own */
 	return true;
+}
+
+bool cert_common_name(const void *file, size_t len, char ret[static CERT_NAME_ROOM], struct err *e)
+{
+	static const char *const labels[] = {PEM_STRING_X509, PEM_STRING_X509_OLD, NULL};
+	AUTO(bytes) struct bytes der = {0};
+	AUTO(x509) X509 *x = NULL;
+	memset(ret, 0, CERT_NAME_ROOM);
+	return pem_first(file, len, labels, E_TEXT, &der, e) && ossl_x509(der.data, der.len, E_TEXT, &x, e) &&
+	       look_at_common_name(X509_get_subject_name(x), E_ID_INVALID, ret, CERT_NAME_ROOM, e);
 }
 
 /* Reads one block; *ret_end at the end of the file. */

@@ -3,10 +3,10 @@
 #include "certs/der.h"
 #include "certs/der_read.h"
 #include "certs/ossl.h"
+#include "certs/pem.h"
 #include "certs/spki.h"
 #include "station/base/text.h"
 
-#include <openssl/err.h>
 #include <openssl/pem.h>
 
 #include <string.h>
@@ -155,41 +155,8 @@ bool csr_parse(const void *der, size_t len, struct csr *ret, struct err *e)
 
 /* ---- files ---- */
 
-static bool is_request(const char *name)
-{
-	return !strcmp(name, PEM_STRING_X509_REQ) || !strcmp(name, PEM_STRING_X509_REQ_OLD);
-}
-
-/* The one request among what stands in a PEM file; text around it is nobody's business, a second request is. */
-static bool take_blocks(BIO *in, struct bytes *ret_der, struct err *e)
-{
-	char *name = NULL, *header = NULL;
-	uint8_t *data = NULL;
-	long len = 0;
-	bool ok = true;
-	while (ok && PEM_read_bio(in, &name, &header, &data, &len)) {
-		if (!is_request(name))
-			ok = err_set(e, E_CSR, "\"%.40s\" where a certificate request should be", name);
-		else if (ret_der->len)
-			ok = err_set(e, E_CSR, "more than one certificate request");
-		else
-			ok = bytes_add(ret_der, data, (size_t)len, e);
-		OPENSSL_free(name);
-		OPENSSL_free(header);
-		OPENSSL_clear_free(data, (size_t)len);
-	}
-	ERR_clear_error();
-	return ok;
-}
-
 bool csr_from_file(const void *data, size_t len, struct bytes *ret_der, struct err *e)
 {
-	struct span in = {data, len}, whole;
-	if (der_read_whole(&in, DER_SEQUENCE, &whole))
-		return bytes_set(ret_der, data, len, e);
-	AUTO(bio) BIO *pem = len && len <= INT32_MAX ? BIO_new_mem_buf(data, (int)len) : NULL;
-	bytes_clear(ret_der);
-	if (pem && !take_blocks(pem, ret_der, e))
-		return false;
-	return ret_der->len || err_set(e, E_CSR, "neither PEM nor DER of a certificate request");
+	static const char *const labels[] = {PEM_STRING_X509_REQ, PEM_STRING_X509_REQ_OLD, NULL};
+	return pem_first(data, len, labels, E_CSR, ret_der, e) || err_in(e, "certificate request");
 }

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* A certification request (PKCS#10, RFC 2986). Nothing of it but the public key ever reaches a certificate: subject and extensions that it
- * asks for are ignored. */
+/* A certification request (PKCS#10, RFC 2986). Nothing of it but the public key ever reaches a certificate: subject and
+ * extensions that it asks for are ignored. */
 #ifndef CERTS_CSR_H
 #define CERTS_CSR_H
 

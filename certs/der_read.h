@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Reading DER (X.690, section 10) as a stranger wrote it: definite lengths in their shortest form, tags of one byte, and nothing else.
+/* Reading DER (X.690, section 10) as a stranger wrote it: definite lengths in their shortest form, tags of one byte, and
+ * nothing else.
  *
- * A reader takes values from the front of a span; what it gives is lent from the same bytes. A refusal is plain false: the caller knows
- * which field it was. Only files of this room include this header. */
+ * A reader takes values from the front of a span; what it gives is lent from the same bytes. A refusal is plain false: the
+ * caller knows which field it was. Only files of this room include this header. */
 #ifndef CERTS_DER_READ_H
 #define CERTS_DER_READ_H
 
@@ -27,8 +28,9 @@ WARN_UNUSED bool der_read_bits(struct span *in, struct span *ret);
 /* True if the content is these bytes. */
 bool der_is(const struct span *content, const void *bytes, size_t len);
 
-/* True if the bytes are exactly one value of `tag`, and DER all the way down: lengths as above, strings in one piece, INTEGER, BOOLEAN, NULL,
- * OBJECT IDENTIFIER and BIT STRING in their one form, at most 16 levels. The order within a SET is not asked for. */
+/* True if the bytes are exactly one value of `tag`, and DER all the way down: lengths as above, strings in one piece, INTEGER,
+ * BOOLEAN, NULL, OBJECT IDENTIFIER and BIT STRING in their one form, at most 16 levels. The order within a SET is not asked
+ * for. */
 bool der_is_canonical(const void *der, size_t len, uint8_t tag);
 
 #endif

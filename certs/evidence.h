@@ -21,8 +21,8 @@ enum evidence_kind {
 	EVIDENCE_ATTEST,	/* TPMS_ATTEST of TPM2_Certify(leaf), without size prefix */
 	EVIDENCE_ATTEST_SIG,	/* TPMT_SIGNATURE over it by the attestation key */
 	EVIDENCE_BUNDLE,	/* the installed bundle as read from the device (docs/tpm-bridge.md, section 3) */
-	EVIDENCE_SIGNATURE,	/* struct key_signature by the leaf key over the challenge's nonce taken as SHA-256 digest; by a unit that gave a
-				   CSR, over proof_digest() of the nonce */
+	EVIDENCE_SIGNATURE,	/* struct key_signature by the leaf key over the challenge's nonce taken as SHA-256 digest; by a unit that
+				   gave a CSR, over proof_digest() of the nonce */
 	EVIDENCE_CSR,	/* PKCS#10 (RFC 2986), DER, whose challengePassword (RFC 2985, 5.4.1) is the nonce in 64 lower-case hex digits */
 	EVIDENCE_KINDS
 };

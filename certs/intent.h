@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The intent to give a unit an identity, by a leaf or by the enrollment of its endorsement key, and the receipt that it is on record.
+/* The intent to give a unit an identity, by a leaf or by the enrollment of its endorsement key, and the receipt that it is on
+ * record.
  *
- * The intent is written to the audit log first, as an entry whose bytes both sides can build from
- * the same fields. The receipt proves to the signer that this entry is in a tree which extends the
- * last tree head that the signer accepted (promise 2). */
+ * The intent is written to the audit log first, as an entry whose bytes both sides can build from the same fields. The receipt
+ * proves to the signer that this entry is in a tree which extends the last tree head that the signer accepted (promise 2). */
 #ifndef CERTS_INTENT_H
 #define CERTS_INTENT_H
 
@@ -24,8 +24,8 @@ struct intent {
 	char registration_id[129];
 	char profile[33];
 	char order[65];		/* "" without an order */
-	uint8_t serial[INTENT_SERIAL];	/* of the certificate: random, the top bit clear, not zero; reserved in the ledger. Of a permit: the same, as its
-					   own number */
+	uint8_t serial[INTENT_SERIAL];	/* of the certificate: random, the top bit clear, not zero; reserved in the ledger. Of a permit:
+					   the same, as its own number */
 	int64_t time_ms;	/* wall clock of the intent */
 	struct key_public key;	/* of the leaf; of a permit the endorsement key */
 };

@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "certs/pem.h"
+#include "certs/der.h"
+#include "certs/der_read.h"
 #include "station/base/file.h"
 
 #include <openssl/err.h>
@@ -51,6 +53,39 @@ bool pem_read_key(const char *path, const char *passphrase, EVP_PKEY **ret, stru
 		return ossl_err(e, E_CA_FILE, "%s cannot be decrypted: wrong passphrase?", path);
 	*ret = key;
 	return true;
+}
+
+/* Takes the next block; false at the end. ret is filled if it has one of the labels. */
+static bool next_block(BIO *in, const char *const *labels, struct bytes *ret, bool *ret_ok, struct err *e)
+{
+	char *name = NULL, *header = NULL;
+	unsigned char *data = NULL;
+	long len = 0;
+	if (!PEM_read_bio(in, &name, &header, &data, &len))
+		return false;
+	while (*labels && strcmp(*labels, name) != 0)
+		labels++;
+	*ret_ok = !*labels || bytes_set(ret, data, (size_t)len, e);
+	OPENSSL_free(name);
+	OPENSSL_free(header);
+	OPENSSL_clear_free(data, (size_t)len);
+	return true;
+}
+
+bool pem_first(const void *data, size_t len, const char *const *labels, enum err_code code, struct bytes *ret, struct err *e)
+{
+	struct span in = {data, len}, whole;
+	bool ok = true;
+	if (der_read_whole(&in, DER_SEQUENCE, &whole))
+		return bytes_set(ret, data, len, e);
+	bytes_clear(ret);
+	AUTO(bio) BIO *pem = len && len <= INT_MAX ? BIO_new_mem_buf(data, (int)len) : NULL;
+	while (pem && ok && !ret->len && next_block(pem, labels, ret, &ok, e))
+		continue;
+	ERR_clear_error();
+	if (ok && !ret->len)
+		return err_set(e, code, "neither DER nor PEM with \"%s\"", labels[0]);
+	return ok;
 }
 
 static bool write_all(int fd, const uint8_t *data, size_t len)

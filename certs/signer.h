@@ -94,9 +94,9 @@ WARN_UNUSED bool signer_leaf(struct signer *s, const struct leaf_request *req, i
 WARN_UNUSED bool signer_checkpoint(struct signer *s, const struct checkpoint_request *req, struct checkpoint_reply *ret,
 				   struct err *e);
 
-/* Permits the identity of an INTENT_PERMIT: the same checks and the same count as for a leaf, with nothing signed. E_RECEIPT, E_PROFILE
- * (also for a profile that says nothing of such identities, and for an INTENT_LEAF, as signer_leaf refuses an INTENT_PERMIT),
- * E_CA_EXPIRED (issue_until), E_ID_INVALID, E_KEY_WEAK, E_SIGNER_STATE. */
+/* Permits the identity of an INTENT_PERMIT: the same checks and the same count as for a leaf, with nothing signed. E_RECEIPT,
+ * E_PROFILE (also for a profile that says nothing of such identities, and for an INTENT_LEAF, as signer_leaf refuses an
+ * INTENT_PERMIT), E_CA_EXPIRED (issue_until), E_ID_INVALID, E_KEY_WEAK, E_SIGNER_STATE. */
 WARN_UNUSED bool signer_permit(struct signer *s, const struct leaf_request *req, int64_t now_ms, struct permit_reply *ret,
 			       struct err *e);
 

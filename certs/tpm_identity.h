@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The two public areas that DPS's TPM attestation works with, made again from judged numbers: so no byte of a device goes to the service.
- * Both are RSA-2048 (TCG EK Credential Profile, template L-1; TCG's storage root key), marshalled as TPM2B_PUBLIC with its size. */
+/* The two public areas that DPS's TPM attestation works with, made again from judged numbers: so no byte of a device goes to
+ * the service. Both are RSA-2048 (TCG EK Credential Profile, template L-1; TCG's storage root key), marshalled as TPM2B_PUBLIC
+ * with its size. */
 #ifndef CERTS_TPM_IDENTITY_H
 #define CERTS_TPM_IDENTITY_H
 

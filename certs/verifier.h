@@ -2,10 +2,10 @@
 /* The judge. It takes the evidence of one device, makes the challenges, and says what is proved, in small typed results.
  *
  * Claims, in order: the endorsement key is of a known TCG template and matches its certificate; the certificate chains to an
- * accepted maker's root (TCG EK Credential Profile); the TPM behind this slot holds that endorsement key (TPM2_ActivateCredential,
- * TPM 2.0 Part 1, section 24); the leaf key lives in that TPM (TPM2_Certify by the attestation key so bound, Part 2, 10.12.8);
- * what was read back is what was installed, and the key beside it signs. Of a unit without a TPM: a CSR made for our nonce is signed by
- * its own key, and that key signs the nonce too.
+ * accepted maker's root (TCG EK Credential Profile); the TPM behind this slot holds that endorsement key
+ * (TPM2_ActivateCredential, TPM 2.0 Part 1, section 24); the leaf key lives in that TPM (TPM2_Certify by the attestation key so
+ * bound, Part 2, 10.12.8); what was read back is what was installed, and the key beside it signs. Of a unit without a TPM: a
+ * CSR made for our nonce is signed by its own key, and that key signs the nonce too.
  *
  * `struct verifier` is the pure judge, used in-process by tests. In the line it runs in a child of its own per job
  * (verifier_child), where it holds the nonce and the secret and has no USB, files, network or key; the line asks through
@@ -59,26 +59,26 @@ bool verifier_take(void *ctx, enum evidence_kind kind, const void *data, size_t 
 WARN_UNUSED bool verifier_judge_ek(struct verifier *v, struct ek_verdict *ret, struct err *e);
 
 /* Makes a fresh challenge; the earlier one of any kind is void. CHALLENGE_AK needs EK and AK evidence, CHALLENGE_LEAF EK and
- * leaf evidence, after verifier_judge_ek; CHALLENGE_KEY needs a judged leaf key, CHALLENGE_CSR nothing: E_VERIFIER out of this order, and
- * for any but CHALLENGE_LEAF under a policy of storage_key. E_CERTIFY when the AK or leaf is not of its template (AK: restricted, sign,
- * fixedTPM, fixedParent, sensitiveDataOrigin, userWithAuth; leaf and storage root key: docs/tpm-bridge.md section 4), E_KEY_WEAK when
- * its point is not on the curve. */
+ * leaf evidence, after verifier_judge_ek; CHALLENGE_KEY needs a judged leaf key, CHALLENGE_CSR nothing: E_VERIFIER out of this
+ * order, and for any but CHALLENGE_LEAF under a policy of storage_key. E_CERTIFY when the AK or leaf is not of its template
+ * (AK: restricted, sign, fixedTPM, fixedParent, sensitiveDataOrigin, userWithAuth; leaf and storage root key:
+ * docs/tpm-bridge.md section 4), E_KEY_WEAK when its point is not on the curve. */
 WARN_UNUSED bool verifier_challenge(struct verifier *v, enum challenge_about about, struct challenge *ret, struct err *e);
 
 /* Judges SECRET and, for CHALLENGE_AK, ATTEST with ATTEST_SIG against the outstanding challenge, which is used up whatever the
  * outcome. E_CHALLENGE, E_CERTIFY, E_KEY_WEAK. */
 WARN_UNUSED bool verifier_judge_attestation(struct verifier *v, struct attest_verdict *ret, struct err *e);
 
-/* Judges CSR and SIGNATURE of a unit without a TPM against the outstanding CHALLENGE_CSR, which is used up whatever the outcome; needs no
- * EK. The CSR signs itself, its challengePassword is this nonce, its key is a sound P-256 key in any encoding that certs/spki.h takes, and
- * that key signed proof_digest(nonce). Nothing but the public key goes on. E_CSR, E_CSR_NONCE, E_KEY_WEAK, E_KEY_SILENT; E_VERIFIER
- * without that challenge. */
+/* Judges CSR and SIGNATURE of a unit without a TPM against the outstanding CHALLENGE_CSR, which is used up whatever the
+ * outcome; needs no EK. The CSR signs itself, its challengePassword is this nonce, its key is a sound P-256 key in any encoding
+ * that certs/spki.h takes, and that key signed proof_digest(nonce). Nothing but the public key goes on. E_CSR, E_CSR_NONCE,
+ * E_KEY_WEAK, E_KEY_SILENT; E_VERIFIER without that challenge. */
 WARN_UNUSED bool verifier_judge_csr(struct verifier *v, struct attest_verdict *ret, struct err *e);
 
 /* Judges BUNDLE (its SHA-256 must be the expected one: E_READ_BACK) and SIGNATURE against the outstanding CHALLENGE_KEY
- * (E_KEY_SILENT), after verifier_judge_attestation or verifier_judge_csr (E_VERIFIER). The bundle must be sent anew each time. A TPM whose
- * unit's factory mode is closed cannot sign any more: with `closed`, the signature is not asked for. Under a policy of storage_key nothing
- * ever signs, so this is asked with `closed` only; without it, it is E_KEY_SILENT. */
+ * (E_KEY_SILENT), after verifier_judge_attestation or verifier_judge_csr (E_VERIFIER). The bundle must be sent anew each time.
+ * A TPM whose unit's factory mode is closed cannot sign any more: with `closed`, the signature is not asked for. Under a policy
+ * of storage_key nothing ever signs, so this is asked with `closed` only; without it, it is E_KEY_SILENT. */
 WARN_UNUSED bool verifier_judge_install(struct verifier *v, const uint8_t bundle_sha256[static SHA256_SIZE], bool closed,
 					struct err *e);
 
