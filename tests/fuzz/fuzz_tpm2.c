@@ -2,8 +2,7 @@
 /* Everything in the judge that reads a device's bytes, as a libFuzzer target: each reader alone, and the judge itself in a
  * conversation. The first byte says which of them gets the rest.
  *
- * Built with -fsanitize=fuzzer it searches; built plainly (main below) it replays the files it is given, each of them whole, cut at
- * every length and with every bit flipped, as an ordinary test. */
+ * Built with -fsanitize=fuzzer it searches; with replay.c it is an ordinary test. */
 #include "certs/attest.h"
 #include "certs/ek.h"
 #include "certs/verifier.h"
@@ -172,40 +171,3 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
 		readers[data[0] % COUNT_OF(readers)](data + 1, len - 1);
 	return 0;
 }
-
-#ifndef FUZZER
-#include "station/base/file.h"
-
-#include <stdio.h>
-
-/* In memory of its own size, so that a sanitizer sees a read beyond. */
-static void feed(const uint8_t *data, size_t len)
-{
-	uint8_t *exact = malloc(len + !len);
-	if (!exact)
-		abort();
-	memcpy(exact, data, len);
-	LLVMFuzzerTestOneInput(exact, len);
-	free(exact);
-}
-
-int main(int argc, char **argv)
-{
-	for (int i = 1; i < argc; i++) {
-		AUTO(bytes) struct bytes b = {0};
-		struct err e = {0};
-		if (!file_read(argv[i], &b, &e)) {
-			fprintf(stderr, "%s: %s\n", argv[i], e.what);
-			return EXIT_FAILURE;
-		}
-		for (size_t len = 0; len <= b.len; len++)
-			feed(b.data, len);
-		for (size_t bit = 0; bit < b.len * 8; bit++) {
-			b.data[bit / 8] ^= 1 << bit % 8;
-			feed(b.data, b.len);
-			b.data[bit / 8] ^= 1 << bit % 8;
-		}
-	}
-	return argc > 1 ? EXIT_SUCCESS : EXIT_FAILURE;
-}
-#endif
