@@ -246,9 +246,9 @@ bool dps_send(struct dps *d, const struct dps_call *call, struct http_response *
 		.want_hops = call->want_hops,
 		.deadline_ms = call->deadline_ms,
 	};
-	bool ok = call->plane == DPS_SERVICE
-			  ? paced_send(d->service_pacer, call->operations ? call->operations : 1, h, &request, ret, e)
-			  : http_send(h, &request, ret, e);
+	uint32_t operations = call->operations ? call->operations : 1;
+	bool ok = call->plane == DPS_SERVICE ? paced_send(d->service_pacer, PACED_ALL, operations, h, &request, ret, e)
+					     : http_send(h, &request, ret, e);
 	http_give_back(p, h);
 	if (ok && ret->status == 401)
 		auth_forget(p->auth);

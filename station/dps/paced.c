@@ -15,13 +15,16 @@ static bool is_of_the_way(enum err_code code)
 	return code == E_NET || code == E_TLS || code == E_PROXY || code == E_DPS_ANSWER;
 }
 
-bool paced_send(struct pacer *p, uint32_t operations, struct http *h, const struct http_request *request,
-		struct http_response *ret, struct err *e)
+bool paced_send(struct pacer *p, enum paced_patience patience, uint32_t operations, struct http *h,
+		const struct http_request *request, struct http_response *ret, struct err *e)
 {
 	struct err why = {0};
 	if (!pacer_enter(p, operations, request->deadline_ms, e))
 		return false;
-	bool ok = http_send(h, request, ret, &why);
-	pacer_done(p, ok ? outcome_of(ret) : is_of_the_way(why.code) ? PACER_LOST : PACER_GOOD, ok ? ret->retry_after_ms : -1);
-	return ok || err_native(e, why.code, why.native, "%s", why.what);
+	if (!http_send(h, request, ret, &why)) {
+		pacer_done(p, is_of_the_way(why.code) ? PACER_LOST : PACER_GOOD, -1);
+		return err_native(e, why.code, why.native, "%s", why.what);
+	}
+	pacer_done(p, outcome_of(ret), patience == PACED_ALL ? ret->retry_after_ms : -1);
+	return true;
 }

@@ -113,20 +113,32 @@ bool sas_policy_parse(struct sas_policy *p, const struct bytes *connection_strin
 	return sas_policy_set(p, host, name, &key, e);
 }
 
-bool sas_token(const struct sas_policy *p, int64_t expiry_s, struct bytes *ret, struct err *e)
+bool sas_token_signed(const char *resource, const char *policy, int64_t expiry_s, sas_signer *sign, void *ctx,
+		      struct bytes *ret, struct err *e)
 {
-	AUTO(bytes) struct bytes resource = {0}, to_sign = {0}, base64 = {0};
+	AUTO(bytes) struct bytes to_sign = {0}, base64 = {0};
 	uint8_t mac[SHA256_SIZE];
 
 	ret->secret = true;
-	if (!url_encode(p->host, &resource, e)
-	    || !bytes_printf(&to_sign, e, "%s\n%" PRId64, bytes_text(&resource), expiry_s))
-		return false;
-	hmac_sha256(p->key.data, p->key.len, to_sign.data, to_sign.len, mac);
-	return base64_encode(mac, sizeof(mac), &base64, e)
-	       && bytes_printf(ret, e, SAS_PREFIX "sr=%s&sig=", bytes_text(&resource))
-	       && url_encode(bytes_text(&base64), ret, e)
-	       && bytes_printf(ret, e, "&se=%" PRId64 "&skn=", expiry_s) && url_encode(p->name, ret, e);
+	return bytes_printf(&to_sign, e, "%s\n%" PRId64, resource, expiry_s) && sign(ctx, to_sign.data, to_sign.len, mac, e)
+	       && base64_encode(mac, sizeof(mac), &base64, e) && bytes_printf(ret, e, SAS_PREFIX "sr=%s&sig=", resource)
+	       && url_encode(bytes_text(&base64), ret, e) && bytes_printf(ret, e, "&se=%" PRId64 "&skn=", expiry_s)
+	       && url_encode(policy, ret, e);
+}
+
+static bool sign_by_key(void *ctx, const void *text, size_t len, uint8_t ret[static SHA256_SIZE], struct err *e)
+{
+	const struct bytes *key = ctx;
+	hmac_sha256(key->data, key->len, text, len, ret);
+	return true;
+}
+
+bool sas_token(const struct sas_policy *p, int64_t expiry_s, struct bytes *ret, struct err *e)
+{
+	AUTO(bytes) struct bytes resource = {0};
+	struct bytes key = p->key;	/* lent; the context of a signer is changeable */
+	return url_encode(p->host, &resource, e)
+	       && sas_token_signed(bytes_text(&resource), p->name, expiry_s, sign_by_key, &key, ret, e);
 }
 
 bool sas_token_expiry(const struct bytes *token, int64_t *ret_s, struct err *e)

@@ -7,7 +7,7 @@
 #define STATION_DPS_SAS_H
 
 #include "station/base/bytes.h"
-
+#include "station/base/sha256.h"
 #include "station/dps/url.h"
 
 #define SAS_POLICY_MAX 65
@@ -29,6 +29,13 @@ WARN_UNUSED bool sas_policy_parse(struct sas_policy *p, const struct bytes *conn
 
 /* Appends a token (ret is marked secret) for this policy's host that is good until expiry_s. E_NOMEM. */
 WARN_UNUSED bool sas_token(const struct sas_policy *p, int64_t expiry_s, struct bytes *ret, struct err *e);
+
+/* Signs a text by HMAC-SHA256 with a key that only `ctx` knows. */
+typedef bool sas_signer(void *ctx, const void *text, size_t len, uint8_t ret[static SHA256_SIZE], struct err *e);
+
+/* Appends a token (ret is marked secret) for a resource that is URL-encoded already. E_NOMEM, and the signer's own errors. */
+WARN_UNUSED bool sas_token_signed(const char *resource, const char *policy, int64_t expiry_s, sas_signer *sign, void *ctx,
+				  struct bytes *ret, struct err *e);
 
 /* The expiry (se=) that a ready-made token says of itself. E_DPS_AUTH if it is no SAS token of that form. */
 WARN_UNUSED bool sas_token_expiry(const struct bytes *token, int64_t *ret_s, struct err *e);
