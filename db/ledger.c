@@ -4,6 +4,7 @@
 #include "db/store.h"
 #include "station/base/text.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
@@ -265,6 +266,31 @@ void ledger_close(struct ledger *l)
 	if (l->lock_fd >= 0)
 		close(l->lock_fd);
 	free(l);
+}
+
+bool ledger_remember(struct ledger *l, const char *name, const char *value, struct err *e)
+{
+	AUTO(query) struct query q = {0};
+	assert(store_in_transaction(l));
+	if (!query_open(l, "INSERT INTO meta VALUES (?, ?) ON CONFLICT (name) DO UPDATE SET value = excluded.value", &q, e))
+		return false;
+	query_text(&q, 1, name);
+	query_text(&q, 2, value);
+	return query_run(&q, e);
+}
+
+bool ledger_recall(struct ledger *l, const char *name, struct bytes *ret, struct err *e)
+{
+	bool row = false;
+	AUTO(reading) struct reading r = {0};
+	AUTO(query) struct query q = {0};
+	bytes_clear(ret);
+	if (!reading_open(l, &r, e) || !query_open(l, "SELECT value FROM meta WHERE name = ?", &q, e))
+		return false;
+	query_text(&q, 1, name);
+	if (!query_next(&q, &row, e))
+		return false;
+	return !row || bytes_set(ret, sqlite3_column_blob(q.stmt, 0), (size_t)sqlite3_column_bytes(q.stmt, 0), e);
 }
 
 const char *ledger_origin(const struct ledger *l)

@@ -32,12 +32,13 @@ AUTO_DEFINE(outbox_row, struct outbox_row)
  * body replaces one that waits or is aside; replacing one that was sent is E_CONFLICT. *ret_new says whether anything changed. */
 WARN_UNUSED bool outbox_put(struct ledger *l, const struct outbox_row *row, bool *ret_new, struct err *e);
 
-/* Inside a transaction: what became of it; tries, state, error and settled_ms are written. */
-WARN_UNUSED bool outbox_settle(struct ledger *l, const struct outbox_row *row, struct err *e);
+/* Inside a transaction: what became of a row that waits; tries, state, error and settled_ms are written. *ret_done false: the row holds
+ * another body by now, or waits no longer, and was left as it is. */
+WARN_UNUSED bool outbox_settle(struct ledger *l, const struct outbox_row *row, bool *ret_done, struct err *e);
 
 WARN_UNUSED bool outbox_find(struct ledger *l, const char *job, struct outbox_row *ret, bool *ret_found, struct err *e);
 
-/* Calls `each` with waiting rows, oldest first, whose number is greater than *after (0: from the start), which is moved on: so a caller
+/* Calls `each` with rows of this state, oldest first, whose number is greater than *after (0: from the start), which is moved on: so a caller
  * walks in portions of `most` without meeting a row twice. */
 typedef bool outbox_each(void *ctx, const struct outbox_row *row);
 WARN_UNUSED bool outbox_scan(struct ledger *l, enum outbox_state state, int64_t *after, uint32_t most, outbox_each *each, void *ctx,

@@ -18,7 +18,7 @@
 #include <sqlite3.h>
 #include <stdatomic.h>
 
-#define STORE_STATEMENTS 32
+#define STORE_STATEMENTS 64
 #define ORIGIN_MAX 256
 
 struct ledger {

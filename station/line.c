@@ -15,7 +15,7 @@ void line_dps_setup(const struct config *c, struct dps_setup *ret)
 		.endpoint = c->dps_endpoint, .global_endpoint = c->dps_global_endpoint, .id_scope = c->dps_id_scope,
 		.ca_file = c->dps_ca_file, .proxy = c->dps_proxy, .proxy_secret = c->dps_proxy_secret,
 		.arm_endpoint = c->arm_endpoint, .arm_id = c->arm_id, .arm_secret = c->arm_token,
-		.policy = c->dps_policy,
+		.policy = c->dps_policy, .per_minute = c->dps_per_minute, .in_flight = c->dps_in_flight,
 	};
 	const struct { const char *secret, *auth; } kinds[] = {
 		{c->dps_policy_key, "policy-key"}, {c->dps_sas_token, "sas-token"}, {c->dps_bearer_token, "bearer-token"},

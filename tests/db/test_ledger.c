@@ -166,7 +166,7 @@ static void damaged_pages_are_found(void **state)
 	scratch_append(s, 200);
 	scratch_close(s);
 	assert_int_equal(stat(s->path, &st), 0);
-	overwrite(s->path, st.st_size / 2, (size_t)st.st_size / 4);
+	overwrite(s->path, st.st_size / 4 * 3, (size_t)st.st_size / 8);
 	/* Which page the damage hits decides whether the opening meets it already. */
 	if (!ledger_open(s->path, ORIGIN, &s->l, &found)) {
 		assert_int_equal(found.code, E_DB_CORRUPT);

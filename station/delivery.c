@@ -1,0 +1,331 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "station/delivery.h"
+#include "db/audit.h"
+#include "station/base/clock.h"
+#include "station/base/text.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#define REQUEST_MS 30000
+#define FAILURES_MAX 2		/* in a row, before a delivery is given up */
+#define BULK_TRIES_MAX 2	/* a row that failed so often travels alone */
+#define DIFFERENCE_MAX 4096u	/* of what the audit log is told */
+
+void delivery_fini(struct delivery *d)
+{
+	if (!d)
+		return;
+	for (size_t i = 0; i < d->count; i++) {
+		outbox_row_fini(&d->parcel[i].row);
+		bytes_fini(&d->parcel[i].difference);
+	}
+	*d = (struct delivery){0};
+}
+
+struct loading {
+	struct delivery *d;
+	struct err e;
+};
+
+static bool take_row(void *ctx, const struct outbox_row *row)
+{
+	struct loading *l = ctx;
+	struct parcel *p = &l->d->parcel[l->d->count++];
+	p->row = *row;
+	p->row.body = (struct bytes){.max = OUTBOX_BODY_MAX};
+	memcpy(p->error_before, row->error, sizeof(p->error_before));
+	return bytes_set(&p->row.body, row->body.data, row->body.len, &l->e);
+}
+
+bool delivery_load(struct delivery *d, int64_t *after, struct err *e)
+{
+	struct loading l = {.d = d};
+	if (!outbox_scan(d->ledger, OUTBOX_WAITING, after, DPS_BULK_MAX, take_row, &l, e))
+		return false;
+	return l.e.code == E_NONE || err_native(e, l.e.code, l.e.native, "%s", l.e.what);
+}
+
+/* ---- what becomes of a row ---- */
+
+static int64_t deadline(void)
+{
+	return clock_steady_ms() + REQUEST_MS;
+}
+
+static void set_error(struct parcel *p, enum err_code code, const char *what)
+{
+	snprintf(p->row.error, sizeof(p->row.error), "%s", code == E_NONE ? "" : err_row(code)->code);
+	snprintf(p->row.error_what, sizeof(p->row.error_what), "%s", code == E_NONE ? "" : what);
+}
+
+static void enter(struct parcel *p, enum outbox_state state)
+{
+	p->row.state = state;
+	p->row.settled_ms = clock_wall_ms();
+	p->tried = true;
+}
+
+static void is_sent(struct parcel *p, bool found)
+{
+	enter(p, OUTBOX_SENT);
+	p->found = found;
+	set_error(p, E_NONE, "");
+}
+
+static void goes_aside(struct parcel *p, enum err_code code, const char *what)
+{
+	enter(p, OUTBOX_ASIDE);
+	p->row.tries++;
+	set_error(p, code, what);
+}
+
+/* A service that is too busy to look at a request has done nothing with it. */
+static bool was_not_looked_at(const struct err *why)
+{
+	return why->code == E_DPS_BUSY && (why->native == 0 || why->native == 429 || why->native / 1000 == 429);
+}
+
+static void still_waits(struct parcel *p, const struct err *why)
+{
+	if (was_not_looked_at(why))
+		return;
+	p->tried = true;
+	p->row.tries++;
+	set_error(p, why->code, why->what);
+}
+
+/* The service has read this row's request and will never take it. Other refusals, such as 404, say that this is not the service. */
+static bool is_about_the_row(const struct err *why)
+{
+	int64_t status = why->native >= 1000 ? why->native / 1000 : why->native;
+	return why->code == E_DPS_REFUSED && (status == 400 || status == 413 || status == 415 || status == 422);
+}
+
+bool delivery_may_be_chance(enum err_code code)
+{
+	return code == E_NET || code == E_DPS_BUSY || code == E_DPS_ANSWER;
+}
+
+static bool is_in_doubt(const struct parcel *p)
+{
+	return delivery_may_be_chance(err_find(p->row.error)) && !p->absent;
+}
+
+static bool waits(const struct parcel *p)
+{
+	return p->row.state == OUTBOX_WAITING;
+}
+
+/* ---- alone ---- */
+
+/* What is there under its id: equal is success, different is a person's business. */
+static bool compare(struct parcel *p, const json_t *theirs, struct err *e)
+{
+	AUTO(json) json_t *ours = NULL;
+	struct err why = {0};
+	if (!json_parse((const char *)p->row.body.data, p->row.body.len, &ours, &why)) {
+		goes_aside(p, E_ENROLL_ROW, "what the outbox holds is no enrollment");
+		return true;
+	}
+	p->difference.max = DIFFERENCE_MAX;
+	if (individual_is_same(ours, theirs, &p->difference, &why))
+		is_sent(p, true);
+	else if (why.code == E_CONFLICT)
+		goes_aside(p, E_CONFLICT, why.what);
+	else
+		return err_native(e, why.code, why.native, "%s", why.what);
+	return true;
+}
+
+static bool read_theirs(struct delivery *d, struct parcel *p, struct err *e)
+{
+	AUTO(json) json_t *theirs = NULL;
+	bool found = false;
+	if (!dps_get_individual(d->dps, p->row.registration_id, deadline(), &found, &theirs, e))
+		return false;
+	p->absent = !found;
+	return !found || compare(p, theirs, e);
+}
+
+/* The service says that there is something already: under this id, or, where nothing is, the same key under another one. */
+static bool settle_conflict(struct delivery *d, struct parcel *p, const struct err *refusal, struct err *e)
+{
+	if (!read_theirs(d, p, e))
+		return false;
+	if (waits(p))
+		goes_aside(p, E_CONFLICT, refusal->what);
+	return true;
+}
+
+static bool create_alone(struct delivery *d, struct parcel *p, struct err *e)
+{
+	struct err why = {0};
+	if (dps_create_individual(d->dps, p->row.registration_id, &p->row.body, deadline(), &why)) {
+		is_sent(p, false);
+		return true;
+	}
+	if (why.code == E_CONFLICT)
+		return settle_conflict(d, p, &why, e);
+	if (is_about_the_row(&why)) {
+		goes_aside(p, E_ENROLL_ROW, why.what);
+		return true;
+	}
+	return err_native(e, why.code, why.native, "%s", why.what);
+}
+
+typedef bool parcel_step(struct delivery *d, struct parcel *p, struct err *e);
+
+/* Does one thing with each row that still waits and that the claim holds for. One failure is that row's; several in a row, or one that is no
+ * chance, end it. */
+static bool each_alone(struct delivery *d, bool (*claim)(const struct parcel *p), parcel_step *step, struct err *e)
+{
+	int failures = 0;
+	for (size_t i = 0; i < d->count; i++) {
+		struct parcel *p = &d->parcel[i];
+		struct err why = {0};
+		if (!waits(p) || !claim(p))
+			continue;
+		if (step(d, p, &why)) {
+			failures = 0;
+			err_clear(e);
+			continue;
+		}
+		still_waits(p, &why);
+		err_clear(e);
+		err_native(e, why.code, why.native, "%s", why.what);
+		if (++failures == FAILURES_MAX || !delivery_may_be_chance(why.code))
+			return false;
+	}
+	return failures == 0;
+}
+
+/* ---- together ---- */
+
+static bool travels_together(const struct parcel *p)
+{
+	return waits(p) && !is_in_doubt(p) && p->row.tries < BULK_TRIES_MAX;
+}
+
+static bool travels_alone(const struct parcel *p)
+{
+	return !is_in_doubt(p);
+}
+
+static bool judge_item(struct delivery *d, struct parcel *p, const struct err *item, struct err *e)
+{
+	if (item->code == E_NONE)
+		is_sent(p, false);
+	else if (item->code == E_CONFLICT)
+		return settle_conflict(d, p, item, e);
+	else if (is_about_the_row(item))
+		goes_aside(p, E_ENROLL_ROW, item->what);
+	else
+		still_waits(p, item);
+	return true;
+}
+
+/* Each item by its own code. What has to be read for that and cannot be is in doubt. */
+static bool judge_items(struct delivery *d, struct parcel *const *parcels, const struct dps_item *items, size_t count, struct err *e)
+{
+	for (size_t i = 0; i < count; i++) {
+		if (judge_item(d, parcels[i], &items[i].err, e))
+			continue;
+		still_waits(parcels[i], e);
+		for (size_t rest = i + 1; rest < count; rest++)
+			if (items[rest].err.code == E_NONE)
+				is_sent(parcels[rest], false);
+		return false;
+	}
+	return true;
+}
+
+/* A bulk that is refused as a whole leaves its rows to go alone: one of them is the cause. */
+static bool send_together(struct delivery *d, struct err *e)
+{
+	struct parcel *parcels[DPS_BULK_MAX];
+	struct dps_item items[DPS_BULK_MAX] = {0};
+	struct err why = {0};
+	size_t count = 0;
+	for (size_t i = 0; i < d->count; i++) {
+		struct parcel *p = &d->parcel[i];
+		if (!travels_together(p))
+			continue;
+		items[count] = (struct dps_item){.id = p->row.registration_id, .body = &p->row.body};
+		parcels[count++] = p;
+	}
+	if (count < 2)
+		return true;
+	if (dps_create_bulk(d->dps, items, count, deadline(), &why))
+		return judge_items(d, parcels, items, count, e);
+	if (is_about_the_row(&why) || why.code == E_CONFLICT)
+		return true;
+	for (size_t i = 0; i < count; i++)
+		still_waits(parcels[i], &why);
+	return err_native(e, why.code, why.native, "%s", why.what);
+}
+
+bool delivery_send(struct delivery *d, struct err *e)
+{
+	return each_alone(d, is_in_doubt, read_theirs, e) && send_together(d, e) && each_alone(d, travels_alone, create_alone, e);
+}
+
+/* ---- the record ---- */
+
+static const char *entry_type(const struct parcel *p)
+{
+	static const char *const types[] = {
+		[OUTBOX_WAITING] = "enroll.failed", [OUTBOX_SENT] = "enroll.done", [OUTBOX_ASIDE] = "enroll.aside"};
+	return types[p->row.state];
+}
+
+static json_t *entry_body(const struct parcel *p)
+{
+	uint8_t hash[SHA256_SIZE];
+	char hex[2 * SHA256_SIZE + 1];
+	sha256_of(p->row.body.data, p->row.body.len, hash);
+	hex_encode(hash, sizeof(hash), hex);
+	json_t *body = json_pack("{s:s, s:s, s:I}", "registration_id", p->row.registration_id, "body_sha256", hex, "tries",
+				 (json_int_t)p->row.tries);
+	if (p->row.state == OUTBOX_SENT)
+		json_object_set_new(body, "found", json_boolean(p->found));
+	else
+		json_object_update_new(body, json_pack("{s:s, s:s}", "code", p->row.error, "what", p->row.error_what));
+	if (p->row.state == OUTBOX_ASIDE && p->difference.len)
+		json_object_set_new(body, "difference", json_string(bytes_text(&p->difference)));
+	return body;
+}
+
+static bool record_one(struct delivery *d, struct parcel *p, bool *ret_left, struct err *e)
+{
+	bool done = false;
+	uint64_t index;
+	if (!outbox_settle(d->ledger, &p->row, &done, e))
+		return false;
+	*ret_left |= !done || waits(p);
+	if (!done || (waits(p) && !strcmp(p->row.error, p->error_before)))
+		return true;
+	AUTO(json) json_t *body = entry_body(p);
+	return audit_append(d->ledger, entry_type(p), p->row.job, body, clock_wall_ms(), &index, e);
+}
+
+bool delivery_record(struct delivery *d, bool *ret_left, struct err *e)
+{
+	bool any = false;
+	*ret_left = false;
+	for (size_t i = 0; i < d->count; i++) {
+		any |= d->parcel[i].tried;
+		*ret_left |= !d->parcel[i].tried;
+	}
+	if (!any)
+		return true;
+	if (!ledger_begin(d->ledger, e))
+		return false;
+	for (size_t i = 0; i < d->count; i++) {
+		if (!d->parcel[i].tried || record_one(d, &d->parcel[i], ret_left, e))
+			continue;
+		ledger_rollback(d->ledger);
+		return err_in(e, "recording what the service answered");
+	}
+	return ledger_commit(d->ledger, e);
+}
