@@ -174,30 +174,33 @@ static bool create_alone(struct delivery *d, struct parcel *p, struct err *e)
 	return err_native(e, why.code, why.native, "%s", why.what);
 }
 
+/* One failure may be one row's; several in a row, or one that is no chance, end the delivery: false then. */
+static bool goes_on(struct delivery *d, bool ok, const struct err *why)
+{
+	d->failures = ok ? 0 : d->failures + 1;
+	if (ok)
+		return true;
+	d->why = *why;
+	return d->failures < FAILURES_MAX && delivery_may_be_chance(why->code);
+}
+
 typedef bool parcel_step(struct delivery *d, struct parcel *p, struct err *e);
 
-/* Does one thing with each row that still waits and that the claim holds for. One failure is that row's; several in a row, or one that is no
- * chance, end it. */
-static bool each_alone(struct delivery *d, bool (*claim)(const struct parcel *p), parcel_step *step, struct err *e)
+/* Does one thing with each row that still waits and that the claim holds for. */
+static bool each_alone(struct delivery *d, bool (*claim)(const struct parcel *p), parcel_step *step)
 {
-	int failures = 0;
 	for (size_t i = 0; i < d->count; i++) {
 		struct parcel *p = &d->parcel[i];
 		struct err why = {0};
 		if (!waits(p) || !claim(p))
 			continue;
-		if (step(d, p, &why)) {
-			failures = 0;
-			err_clear(e);
-			continue;
-		}
-		still_waits(p, &why);
-		err_clear(e);
-		err_native(e, why.code, why.native, "%s", why.what);
-		if (++failures == FAILURES_MAX || !delivery_may_be_chance(why.code))
+		bool ok = step(d, p, &why);
+		if (!ok)
+			still_waits(p, &why);
+		if (!goes_on(d, ok, &why))
 			return false;
 	}
-	return failures == 0;
+	return true;
 }
 
 /* ---- together ---- */
@@ -214,34 +217,36 @@ static bool travels_alone(const struct parcel *p)
 
 static bool judge_item(struct delivery *d, struct parcel *p, const struct err *item, struct err *e)
 {
-	if (item->code == E_NONE)
-		is_sent(p, false);
-	else if (item->code == E_CONFLICT)
+	if (item->code == E_CONFLICT)
 		return settle_conflict(d, p, item, e);
-	else if (is_about_the_row(item))
+	if (is_about_the_row(item))
 		goes_aside(p, E_ENROLL_ROW, item->what);
 	else
 		still_waits(p, item);
 	return true;
 }
 
-/* Each item by its own code. What has to be read for that and cannot be is in doubt. */
-static bool judge_items(struct delivery *d, struct parcel *const *parcels, const struct dps_item *items, size_t count, struct err *e)
+/* Each item by its own code; first those that need no further request. What has to be read and cannot be is in doubt. */
+static bool judge_items(struct delivery *d, struct parcel *const *parcels, const struct dps_item *items, size_t count)
 {
-	for (size_t i = 0; i < count; i++) {
-		if (judge_item(d, parcels[i], &items[i].err, e))
+	bool go_on = true;
+	for (size_t i = 0; i < count; i++)
+		if (items[i].err.code == E_NONE)
+			is_sent(parcels[i], false);
+	for (size_t i = 0; i < count && go_on; i++) {
+		struct err why = {0};
+		if (!waits(parcels[i]))
 			continue;
-		still_waits(parcels[i], e);
-		for (size_t rest = i + 1; rest < count; rest++)
-			if (items[rest].err.code == E_NONE)
-				is_sent(parcels[rest], false);
-		return false;
+		bool ok = judge_item(d, parcels[i], &items[i].err, &why);
+		if (!ok)
+			still_waits(parcels[i], &why);
+		go_on = goes_on(d, ok, &why);
 	}
-	return true;
+	return go_on;
 }
 
 /* A bulk that is refused as a whole leaves its rows to go alone: one of them is the cause. */
-static bool send_together(struct delivery *d, struct err *e)
+static bool send_together(struct delivery *d)
 {
 	struct parcel *parcels[DPS_BULK_MAX];
 	struct dps_item items[DPS_BULK_MAX] = {0};
@@ -256,18 +261,20 @@ static bool send_together(struct delivery *d, struct err *e)
 	}
 	if (count < 2)
 		return true;
-	if (dps_create_bulk(d->dps, items, count, deadline(), &why))
-		return judge_items(d, parcels, items, count, e);
-	if (is_about_the_row(&why) || why.code == E_CONFLICT)
-		return true;
-	for (size_t i = 0; i < count; i++)
+	bool ok = dps_create_bulk(d->dps, items, count, deadline(), &why);
+	bool refused = !ok && (is_about_the_row(&why) || why.code == E_CONFLICT);
+	goes_on(d, ok || refused, &why);
+	if (ok)
+		return judge_items(d, parcels, items, count);
+	for (size_t i = 0; i < count && !refused; i++)
 		still_waits(parcels[i], &why);
-	return err_native(e, why.code, why.native, "%s", why.what);
+	return refused;
 }
 
 bool delivery_send(struct delivery *d, struct err *e)
 {
-	return each_alone(d, is_in_doubt, read_theirs, e) && send_together(d, e) && each_alone(d, travels_alone, create_alone, e);
+	bool all = each_alone(d, is_in_doubt, read_theirs) && send_together(d) && each_alone(d, travels_alone, create_alone);
+	return (all && d->failures == 0) || err_native(e, d->why.code, d->why.native, "%s", d->why.what);
 }
 
 /* ---- the record ---- */

@@ -24,6 +24,8 @@ struct delivery {
 	struct dps *dps;
 	size_t count;
 	struct parcel parcel[DPS_BULK_MAX];
+	uint32_t failures;	/* requests in a row that failed for no row's reason */
+	struct err why;		/* of the last of them */
 };
 void delivery_fini(struct delivery *d);
 AUTO_DEFINE(delivery, struct delivery)
@@ -31,8 +33,8 @@ AUTO_DEFINE(delivery, struct delivery)
 /* Takes the next rows that wait behind *after, oldest first. count 0: there are none. Errors of outbox_scan. */
 WARN_UNUSED bool delivery_load(struct delivery *d, int64_t *after, struct err *e);
 
-/* Sends it. False when the last request failed for a reason that is not a row's own (errors of dps.h, but no E_CONFLICT): the rows that it
- * did not reach wait as they did. */
+/* Sends it. False when the last request failed for a reason that is not a row's own (errors of dps.h, but no E_CONFLICT): rows that were
+ * not reached wait as they did. */
 WARN_UNUSED bool delivery_send(struct delivery *d, struct err *e);
 
 /* One transaction: the rows, and an audit entry for each that is settled ("enroll.done", "enroll.aside") or fails for another reason than

@@ -15,7 +15,7 @@ struct uplink;
 
 struct uplink_view {
 	struct outbox_counts counts;
-	bool offline;		/* the last try did not reach the service, or was refused as a whole */
+	bool offline;		/* the last tries did not reach the service, or were refused as a whole; or the ledger takes no more */
 	struct err why;		/* if offline */
 	int64_t since_ms;	/* wall clock, of the change between online and offline */
 };
@@ -30,16 +30,21 @@ void uplink_stop(struct uplink *u);
 
 void uplink_look(struct uplink *u, struct uplink_view *ret);
 
-/* There is something new, or somebody asks to try at once. */
+/* There is something new, or somebody asks to try at once. Not from inside a transaction. */
 void uplink_wake(struct uplink *u);
 
-/* Waits until the job's row is settled. True when it was sent. Aside: its error (E_CONFLICT, E_ENROLL_ROW). Still waiting: the reason of the
- * outage as soon as the uplink is offline, E_NET at the deadline (steady clock). */
+/* False when a new unit may not be begun: more than units_max wait, or one since more than hours_max. E_OUTBOX_FULL. */
+WARN_UNUSED bool uplink_has_room(struct uplink *u, uint32_t units_max, uint32_t hours_max, struct err *e);
+
+/* Asks for a try at once and waits until the job's row is settled. True when it was sent. Aside: its error (E_CONFLICT, E_ENROLL_ROW). Still
+ * waiting: the reason of the outage as soon as a try that began after the call has failed; the row's last error, or E_NET, at the deadline
+ * (steady clock); E_STOPPING. Not from inside a transaction. */
 WARN_UNUSED bool uplink_wait(struct uplink *u, const char *job, int64_t deadline_ms, struct err *e);
 
-/* For `station upload` without a running line: drains in the caller's thread until nothing waits or the service cannot be reached.
- * `said` hears of each settled portion. The error of the outage; rows that went aside are no error. */
+/* For `station upload` without a running line: returns when nothing waits any more, or when the service cannot be reached after some tries;
+ * at most `in_flight` requests at a time. `said` hears of each portion, from one thread at a time. The error of the outage, or of the
+ * ledger; rows that went aside are no error. */
 typedef void uplink_said(void *ctx, const struct uplink_view *view);
-WARN_UNUSED bool uplink_drain(struct ledger *ledger, struct dps *dps, uplink_said *said, void *ctx, struct err *e);
+WARN_UNUSED bool uplink_drain(struct ledger *ledger, struct dps *dps, uint32_t in_flight, uplink_said *said, void *ctx, struct err *e);
 
 #endif

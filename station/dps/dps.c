@@ -203,6 +203,11 @@ int64_t dps_pace_left_ms(struct dps *d)
 	return pacer_left_ms(d->service_pacer);
 }
 
+void dps_hurry(struct dps *d)
+{
+	pacer_hurry(d->service_pacer);
+}
+
 /* ---- one request ---- */
 
 static bool http_borrow(struct dps *d, struct plane *p, struct http **ret, struct err *e)

@@ -104,6 +104,8 @@ WARN_UNUSED bool dps_create_bulk(struct dps *d, struct dps_item *items, size_t c
 
 /* How long until the service's pace allows another request, ms. */
 int64_t dps_pace_left_ms(struct dps *d);
+/* Somebody wants a try at once: a back-off after answers that did not come ends; what the service asked for is kept. */
+void dps_hurry(struct dps *d);
 
 /* One authorised request to a plane, for the other files of this room. `path` is appended to the plane's endpoint;
  * response zeroed. */

@@ -104,6 +104,12 @@ static void pace_open(struct pace *p, int64_t now_ms)
 	p->failures = 0;
 }
 
+void pace_hurry(struct pace *p, int64_t now_ms)
+{
+	if (p->closed_by != PACER_BUSY)
+		p->closed_ms = least(p->closed_ms, now_ms);
+}
+
 void pace_done(struct pace *p, enum pacer_outcome outcome, int64_t retry_after_ms, int64_t now_ms)
 {
 	assert(p->in_flight);

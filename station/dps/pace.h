@@ -37,6 +37,9 @@ bool pace_has_place(const struct pace *p);
 /* Takes a place and the tokens, if pace_left_ms said 0 and there is a place. */
 void pace_take(struct pace *p, uint32_t operations, int64_t now_ms);
 
+/* Ends a back-off after answers that did not come, because a person knows better; what the service asked for is kept. */
+void pace_hurry(struct pace *p, int64_t now_ms);
+
 /* A request that was taken in is over. */
 void pace_done(struct pace *p, enum pacer_outcome outcome, int64_t retry_after_ms, int64_t now_ms);
 

@@ -131,6 +131,14 @@ void pacer_done(struct pacer *p, enum pacer_outcome outcome, int64_t retry_after
 	pthread_mutex_unlock(&p->lock);
 }
 
+void pacer_hurry(struct pacer *p)
+{
+	pthread_mutex_lock(&p->lock);
+	pace_hurry(&p->pace, clock_steady_ms());
+	pthread_cond_broadcast(&p->changed);
+	pthread_mutex_unlock(&p->lock);
+}
+
 int64_t pacer_left_ms(struct pacer *p)
 {
 	pthread_mutex_lock(&p->lock);

@@ -27,6 +27,9 @@ enum pacer_outcome {
 };
 void pacer_done(struct pacer *p, enum pacer_outcome outcome, int64_t retry_after_ms);
 
+/* Ends a back-off after answers that did not come; what the service asked for is kept. */
+void pacer_hurry(struct pacer *p);
+
 /* How long until a request may go, in ms; 0: now. For screens and for a wait that can be broken. */
 int64_t pacer_left_ms(struct pacer *p);
 
