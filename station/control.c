@@ -88,11 +88,12 @@ static void read_peer(struct control *c, struct peer *p)
 {
 	char part[1024];
 	struct err e = {0};
-	ssize_t n = recv(p->fd, part, sizeof(part), MSG_DONTWAIT);
+	size_t room = REQUEST_MAX - p->in.len;	/* 0: a request longer than REQUEST_MAX is no request */
+	ssize_t n = recv(p->fd, part, room < sizeof(part) ? room : sizeof(part), MSG_DONTWAIT);
 	if (n == 0 || (n < 0 && errno != EAGAIN && errno != EINTR))
 		p->dead = true;
 	if (n > 0 && !bytes_add(&p->in, part, (size_t)n, &e))
-		p->dead = true;	/* a request longer than REQUEST_MAX is no request */
+		p->dead = true;
 	serve_input(c, p);
 }
 
