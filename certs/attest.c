@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "certs/attest.h"
+#include "certs/tpm_identity.h"
 
 #include <string.h>
 
@@ -45,17 +46,14 @@ bool attest_leaf_parse(const void *data, size_t len, struct tpm2_public *ret, st
 
 bool attest_storage_parse(const void *data, size_t len, struct tpm2_public *ret, struct err *e)
 {
-	const struct tpm2_public *srk = ret;
+	AUTO(bytes) struct bytes area = {0};
+	struct err ignored = {0};
 	if (!tpm2_public_parse(data, len, E_CERTIFY, ret, e))
 		return err_in(e, "storage root key");
-	if (srk->name_alg != ALG_SHA256 || srk->attributes != TPM2_SRK_ATTRIBUTES || srk->policy_len != 0)
-		return err_set(e, E_CERTIFY, "storage root key: name algorithm %04x, attributes %08x, policy of %u bytes", srk->name_alg,
-			       srk->attributes, srk->policy_len);
-	if (srk->symmetric != ALG_AES || srk->symmetric_bits != 128 || srk->symmetric_mode != ALG_CFB || srk->scheme != ALG_NULL)
-		return err_set(e, E_CERTIFY, "storage root key: symmetric algorithm or scheme");
-	if (srk->key.kind != KEY_RSA || srk->key.rsa_bits != 2048 || srk->key.rsa_exponent != 65537)
-		return err_set(e, E_CERTIFY, "storage root key: not RSA-2048");
-	return key_is_sound(&srk->key, e) || err_in(e, "storage root key");
+	/* What is proved here is, byte for byte, what the service is told of it. */
+	if (!tpm_identity_srk(&ret->key, &area, &ignored) || area.len != len || memcmp(area.data, data, len) != 0)
+		return err_set(e, E_CERTIFY, "storage root key: attributes %08x; not TCG's template for RSA-2048", ret->attributes);
+	return key_is_sound(&ret->key, e) || err_in(e, "storage root key");
 }
 
 static bool is_name(const struct tpm2_name *name, const uint8_t want[static TPM2_NAME_SIZE])

@@ -61,7 +61,8 @@ bool cert_look(const void *der, size_t len, struct cert_facts *ret, struct err *
 	if (!EVP_Digest(der, len, ret->sha1, NULL, EVP_sha1(), NULL))
 		return ossl_err(e, E_CA_FILE, "thumbprint");
 	if (!look_at_common_name(X509_get_subject_name(x), E_CA_FILE, ret->common_name, sizeof(ret->common_name), e) ||
-	    !look_at_subject(X509_get_subject_name(x), ret, e) || !time_ms(X509_get0_notBefore(x), &ret->not_before_ms, e) || !time_ms(X509_get0_notAfter(x), &ret->not_after_ms, e))
+	    !look_at_subject(X509_get_subject_name(x), ret, e) ||
+	    !time_ms(X509_get0_notBefore(x), &ret->not_before_ms, e) || !time_ms(X509_get0_notAfter(x), &ret->not_after_ms, e))
 		return false;
 	ret->self_signed = X509_self_signed(x, 1) == 1;
 	ret->is_ca = X509_check_ca(x) == 1;

@@ -251,6 +251,18 @@ TPM2B_PUBLIC soft_template_ek_p256(void)
 	return p;
 }
 
+TPM2B_PUBLIC soft_template_srk(void)
+{
+	TPM2B_PUBLIC p = {.publicArea = {.type = TPM2_ALG_RSA, .nameAlg = TPM2_ALG_SHA256}};
+	p.publicArea.objectAttributes = OF_THIS_TPM | TPMA_OBJECT_USERWITHAUTH | TPMA_OBJECT_NODA | TPMA_OBJECT_RESTRICTED |
+					TPMA_OBJECT_DECRYPT;
+	p.publicArea.parameters.rsaDetail.symmetric = aes_128_cfb;
+	p.publicArea.parameters.rsaDetail.scheme.scheme = TPM2_ALG_NULL;
+	p.publicArea.parameters.rsaDetail.keyBits = 2048;
+	p.publicArea.unique.rsa.size = 256;
+	return p;
+}
+
 void soft_tpm_primary(struct soft_tpm *t, ESYS_TR hierarchy, const TPM2B_PUBLIC *template, struct soft_key *ret)
 {
 	static const TPM2B_SENSITIVE_CREATE no_auth;

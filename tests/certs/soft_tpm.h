@@ -46,6 +46,7 @@ TPM2B_PUBLIC soft_template_ak(void);
 TPM2B_PUBLIC soft_template_leaf(uint8_t seed);
 TPM2B_PUBLIC soft_template_ek_rsa(uint16_t unique_len);
 TPM2B_PUBLIC soft_template_ek_p256(void);
+TPM2B_PUBLIC soft_template_srk(void);	/* RSA-2048, as TCG and Microsoft's SDKs make it */
 
 void soft_tpm_primary(struct soft_tpm *t, ESYS_TR hierarchy, const TPM2B_PUBLIC *template, struct soft_key *ret);
 
