@@ -45,6 +45,16 @@ static json_t *refusal(enum err_code code, const char *what)
 			 "whom", row->whom, "what", what);
 }
 
+static json_t *answer_upload(struct control *c, const json_t *request)
+{
+	struct err e = {0};
+	json_t *reply = c->face.upload ? c->face.upload(c->face.ctx, json_text_or(request, "again", ""), &e) : NULL;
+	if (!reply)
+		return refusal(e.code == E_NONE ? E_USAGE : e.code, e.what);
+	json_object_set_new(reply, "ok", json_true());
+	return reply;
+}
+
 static json_t *answer(struct control *c, struct peer *p, const char *line, size_t len)
 {
 	struct err e = {0};
@@ -57,8 +67,10 @@ static json_t *answer(struct control *c, struct peer *p, const char *line, size_
 		c->face.stop(c->face.ctx);
 		return json_pack("{s:b}", "ok", true);
 	}
+	if (!strcmp(what, "upload"))
+		return answer_upload(c, request);
 	if (!watch && strcmp(what, "status") != 0)
-		return refusal(E_USAGE, "do: status, watch or stop");
+		return refusal(E_USAGE, "do: status, watch, upload or stop");
 	json_t *status = c->face.status(c->face.ctx);
 	json_object_set_new(status, "ok", json_true());
 	if (watch) {

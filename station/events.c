@@ -96,6 +96,23 @@ void events_stray(struct events *ev, const struct stray_view *v)
 			 v->present ? "arrived" : "left");
 }
 
+void events_outbox(struct events *ev, const struct uplink_view *v)
+{
+	if (ev->json) {
+		put_json(ev, json_pack("{s:s, s:o}", "event", "outbox", "outbox", uplink_view_json(v)));
+		return;
+	}
+	pthread_mutex_lock(&ev->lock);
+	bool news = ev->offline != v->offline;
+	ev->offline = v->offline;
+	pthread_mutex_unlock(&ev->lock);
+	if (news && v->offline)
+		put_line(ev, "uplink offline, %llu wait: %s %s (%s)", (unsigned long long)v->counts.waiting, err_row(v->why.code)->code,
+			 err_row(v->why.code)->happened, v->why.what);
+	else if (news)
+		put_line(ev, "uplink online, %llu wait", (unsigned long long)v->counts.waiting);
+}
+
 void events_line(struct events *ev, const char *what, const char *sentence)
 {
 	if (ev->json)

@@ -7,7 +7,7 @@
 #include <string.h>
 
 static const struct command *const commands[] = {
-	&run_command,	     &devices_command,	 &status_command,     &watch_command,	&console_command,
+	&run_command,	     &devices_command,	 &status_command,     &watch_command,	&upload_command, &console_command,
 	&check_config_command, &check_cloud_command, &group_ensure_command, &ca_init_command, &ca_prove_command,
 	&id_command,	     &audit_verify_command, &report_command,	     &stages_command,
 };

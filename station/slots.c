@@ -8,6 +8,8 @@
 #include <string.h>
 #include <time.h>
 
+#define ROOM_LOOK_MS 1000	/* between looks whether the outbox has room */
+
 struct slots;
 
 struct slot {
@@ -140,6 +142,19 @@ static bool wait_for_unit(struct slot *s, struct usb_facts *ret)
 	return !atomic_load(&s->all->line->stopping);
 }
 
+/* While too much waits for the service the unit waits in its slot. */
+static bool may_begin(struct slot *s)
+{
+	struct err e = {0};
+	while (!line_may_begin(s->all->line, &e)) {
+		if (e.code != E_OUTBOX_FULL || !device_present(s))
+			return false;
+		err_clear(&e);
+		wait_ms(s, ROOM_LOOK_MS);
+	}
+	return true;
+}
+
 static void *work(void *arg)
 {
 	struct slot *s = arg;
@@ -147,9 +162,8 @@ static void *work(void *arg)
 	struct usb_facts usb;
 	while (wait_for_unit(s, &usb)) {
 		struct job job;
-		struct err e = {0};
 		bool pulled = false;
-		if (line_may_go_on(s->all->line, &e)) {
+		if (may_begin(s)) {
 			job_init(&job, s->all->line, s->config, &usb);
 			runner_run(&job, &hooks);
 			pulled = job.error.code == E_USB_GONE;

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "station/uplink.h"
+#include "db/audit.h"
 #include "station/base/clock.h"
 #include "station/base/log.h"
 #include "station/delivery.h"
@@ -153,6 +154,9 @@ static bool is_hopeless(struct uplink *u)
 	u->hurried = false;
 	note_outage(u, ++u->round, &why);
 	pthread_cond_broadcast(&u->news);
+	pthread_mutex_unlock(&u->lock);
+	tell(u);
+	pthread_mutex_lock(&u->lock);
 	return true;
 }
 
@@ -269,6 +273,20 @@ static void join(struct uplink *u)
 {
 	for (size_t i = 0; i < u->count; i++)
 		pthread_join(u->worker[i], NULL);
+	u->count = 0;
+}
+
+static void end(struct uplink *u)
+{
+	pthread_mutex_lock(&u->lock);
+	u->stopping = true;
+	pthread_cond_broadcast(&u->news);
+	pthread_mutex_unlock(&u->lock);
+	join(u);
+}
+
+static void fini(struct uplink *u)
+{
 	pthread_cond_destroy(&u->news);
 	pthread_mutex_destroy(&u->tell);
 	pthread_mutex_destroy(&u->lock);
@@ -286,7 +304,7 @@ bool uplink_start(struct line *line, uplink_changed *changed, void *ctx, struct 
 	u->ctx = ctx;
 	init(u);
 	if (!start(u, line->config->dps_in_flight, e)) {
-		uplink_stop(u);
+		uplink_free(u);
 		return false;
 	}
 	*ret = u;
@@ -295,13 +313,16 @@ bool uplink_start(struct line *line, uplink_changed *changed, void *ctx, struct 
 
 void uplink_stop(struct uplink *u)
 {
+	if (u)
+		end(u);
+}
+
+void uplink_free(struct uplink *u)
+{
 	if (!u)
 		return;
-	pthread_mutex_lock(&u->lock);
-	u->stopping = true;
-	pthread_cond_broadcast(&u->news);
-	pthread_mutex_unlock(&u->lock);
-	join(u);
+	end(u);
+	fini(u);
 	free(u);
 }
 
@@ -310,13 +331,11 @@ bool uplink_drain(struct ledger *ledger, struct dps *dps, uint32_t in_flight, up
 	struct uplink u = {.ledger = ledger, .dps = dps, .changed = said, .ctx = ctx};
 	init(&u);
 	bool ok = start(&u, in_flight, e);
-	if (!ok) {
-		pthread_mutex_lock(&u.lock);
-		u.stopping = true;
-		pthread_cond_broadcast(&u.news);
-		pthread_mutex_unlock(&u.lock);
-	}
-	join(&u);
+	if (ok)
+		join(&u);
+	else
+		end(&u);
+	fini(&u);
 	return ok && ((!u.offline && !u.broken) || err_native(e, u.why.code, u.why.native, "%s", u.why.what));
 }
 
@@ -388,4 +407,32 @@ bool uplink_has_room(struct uplink *u, uint32_t units_max, uint32_t hours_max, s
 		return err_set(e, E_OUTBOX_FULL, "the oldest waits since %lld hours; outbox_hours = %u", (long long)(age_ms / 3600000),
 			       hours_max);
 	return true;
+}
+
+/* Inside a transaction. */
+static bool wait_again(struct ledger *l, struct outbox_row *row, struct err *e)
+{
+	bool changed = false;
+	uint64_t index;
+	AUTO(json) json_t *body = json_pack("{s:s, s:s}", "registration_id", row->registration_id, "after", row->error);
+	row->queued_ms = clock_wall_ms();
+	return outbox_put(l, row, &changed, e) && audit_append(l, "enroll.queued", row->job, body, row->queued_ms, &index, e);
+}
+
+bool uplink_again(struct ledger *ledger, const char *registration_id, struct err *e)
+{
+	bool found = false;
+	AUTO(job_row) struct job_row job = {0};
+	AUTO(outbox_row) struct outbox_row row = {0};
+	if (!jobs_find(ledger, JOB_BY_REGISTRATION, registration_id, &job, &found, e) ||
+	    (found && !outbox_find(ledger, job.id, &row, &found, e)))
+		return false;
+	if (!found || row.state != OUTBOX_ASIDE)
+		return err_set(e, E_USAGE, "no unit is aside under %.130s", registration_id);
+	if (!ledger_begin(ledger, e))
+		return false;
+	if (wait_again(ledger, &row, e))
+		return ledger_commit(ledger, e);
+	ledger_rollback(ledger);
+	return err_in(e, "putting %s back", registration_id);
 }

@@ -9,6 +9,7 @@
 #define STATION_UPLINK_H
 
 #include "db/outbox.h"
+#include "station/base/json.h"
 #include "station/line.h"
 
 struct uplink;
@@ -25,8 +26,9 @@ typedef void uplink_changed(void *ctx, const struct uplink_view *view);
 
 /* Starts the thread. `changed` may be NULL. The line's ledger and dps are lent. E_NOMEM, E_DB. */
 WARN_UNUSED bool uplink_start(struct line *line, uplink_changed *changed, void *ctx, struct uplink **ret, struct err *e);
-/* Ends after the request that is under way. */
+/* Ends after the requests that are under way; who waits is sent away with E_STOPPING. It can still be looked at until it is freed. */
 void uplink_stop(struct uplink *u);
+void uplink_free(struct uplink *u);
 
 void uplink_look(struct uplink *u, struct uplink_view *ret);
 
@@ -40,6 +42,12 @@ WARN_UNUSED bool uplink_has_room(struct uplink *u, uint32_t units_max, uint32_t 
  * waiting: the reason of the outage as soon as a try that began after the call has failed; the row's last error, or E_NET, at the deadline
  * (steady clock); E_STOPPING. Not from inside a transaction. */
 WARN_UNUSED bool uplink_wait(struct uplink *u, const char *job, int64_t deadline_ms, struct err *e);
+
+/* {"waiting":…} as docs/control.md says. The caller drops it. */
+json_t *uplink_view_json(const struct uplink_view *view);
+
+/* The unit of this registration id, which went aside, waits again: a person has decided. E_USAGE if none is aside under it. */
+WARN_UNUSED bool uplink_again(struct ledger *ledger, const char *registration_id, struct err *e);
 
 /* For `station upload` without a running line: returns when nothing waits any more, or when the service cannot be reached after some tries;
  * at most `in_flight` requests at a time. `said` hears of each portion, from one thread at a time. The error of the outage, or of the

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Slots as JSON, for the control socket and for `station run --json`. */
+/* Slots and the outbox as JSON, for the control socket and for `station run --json`. */
 #include "station/pipeline.h"
 #include "station/slots.h"
+#include "station/uplink.h"
 
 #include <stdio.h>
 
@@ -76,4 +77,13 @@ json_t *stray_view_json(const struct stray_view *v)
 	snprintf(product, sizeof(product), "%04x", v->usb.product_id);
 	return json_pack("{s:s, s:s, s:s, s:s, s:s, s:s, s:b}", "port", v->usb.port, "serial", v->usb.serial, "product", v->usb.product,
 			 "vendor_id", vendor, "product_id", product, "slot", "", "present", v->present);
+}
+
+json_t *uplink_view_json(const struct uplink_view *v)
+{
+	const struct err_row *row = err_row(v->why.code);
+	return json_pack("{s:I, s:I, s:I, s:I, s:b, s:s, s:s, s:s, s:I}", "waiting", (json_int_t)v->counts.waiting, "sent",
+			 (json_int_t)v->counts.sent, "aside", (json_int_t)v->counts.aside, "oldest_ms", (json_int_t)v->counts.oldest_ms,
+			 "offline", v->offline, "code", v->offline ? row->code : "", "sentence", v->offline ? row->happened : "", "what",
+			 v->why.what, "since_ms", (json_int_t)v->since_ms);
 }

@@ -28,6 +28,6 @@ WARN_UNUSED bool command_options(int *argc, char **argv, const struct command_op
 
 extern const struct command run_command, devices_command, id_command, check_config_command, check_cloud_command,
 	group_ensure_command, ca_init_command, ca_prove_command, audit_verify_command, report_command, stages_command,
-	status_command, watch_command, console_command;
+	status_command, watch_command, upload_command, console_command;
 
 #endif

@@ -8,8 +8,10 @@
 #include "station/cmd/load.h"
 #include "station/control.h"
 #include "station/events.h"
+#include "station/offline.h"
 #include "station/pipeline.h"
 #include "station/preflight.h"
+#include "station/uplink.h"
 
 #include <signal.h>
 #include <stdio.h>
@@ -17,6 +19,8 @@
 #include <sys/signalfd.h>
 
 #define CUSTODY_BANNER "The CA key is a file: for training and trial, not for production."
+#define READY "Plug units in."
+#define OFFLINE_BANNER "Started without the cloud, which is asked again by itself. "
 
 struct run {
 	struct line line;
@@ -24,8 +28,10 @@ struct run {
 	struct slots *slots;
 	struct control *control;
 	struct usb_bus *bus;
+	struct offline *offline;
+	atomic_bool unasked;	/* started while the service was away, and it has not answered yet */
 	int signals;
-	bool said_unfit;
+	bool unfit;	/* as it was said last */
 };
 
 static json_t *counts_json(struct run *r)
@@ -64,8 +70,9 @@ static json_t *line_json(struct run *r)
 	struct line *l = &r->line;
 	struct err why = {0};
 	char config_sha256[65];
-	bool fit = line_may_go_on(l, &why);
+	bool fit = line_may_begin(l, &why);
 	hex_encode(l->config->sha256, 32, config_sha256);
+	const char *banner = atomic_load(&r->unasked) ? OFFLINE_BANNER CUSTODY_BANNER : CUSTODY_BANNER;
 	const char *state = fit ? "running" : why.code == E_STOPPING ? "stopping" : "unfit";
 	json_t *stages = json_array();
 	for (int i = 0; i < pipeline_count; i++)
@@ -74,7 +81,22 @@ static json_t *line_json(struct run *r)
 			 l->config->role == ROLE_LINE ? "line" : "engineer", "state", state, "sentence",
 			 fit ? "" : err_row(why.code)->happened, "code", fit ? "" : err_row(why.code)->code, "since_ms",
 			 (json_int_t)l->started_ms, "config_sha256", config_sha256, "build", STATION_VERSION, "banner",
-			 CUSTODY_BANNER, "stages", stages);
+			 banner, "stages", stages);
+}
+
+static json_t *outbox_json(struct run *r)
+{
+	struct uplink_view view;
+	uplink_look(r->line.uplink, &view);
+	return uplink_view_json(&view);
+}
+
+static void on_uplink(void *ctx, const struct uplink_view *view)
+{
+	struct run *r = ctx;
+	events_outbox(&r->events, view);
+	if (r->control)
+		control_tell(r->control, json_pack("{s:s, s:o}", "event", "outbox", "outbox", uplink_view_json(view)));
 }
 
 static json_t *status(void *ctx)
@@ -93,14 +115,28 @@ static json_t *status(void *ctx)
 	if (!audit_head(r->line.ledger, &size, &root, &ignored))
 		log_err(LOG_LEVEL_WARN, &ignored, "status");
 	hex_encode(root.h, sizeof(root.h), hex);
-	return json_pack("{s:o, s:o, s:o, s:{s:I,s:s}}", "station", line_json(r), "slots", slots, "counts",
-			 counts_json(r), "audit", "size", (json_int_t)size, "root", hex);
+	return json_pack("{s:o, s:o, s:o, s:o, s:{s:I,s:s}}", "station", line_json(r), "slots", slots, "counts",
+			 counts_json(r), "outbox", outbox_json(r), "audit", "size", (json_int_t)size, "root", hex);
 }
 
 static void stop(void *ctx)
 {
 	struct run *r = ctx;
 	atomic_store(&r->line.stopping, true);
+}
+
+static json_t *upload(void *ctx, const char *again, struct err *e)
+{
+	struct run *r = ctx;
+	if (*again && !uplink_again(r->line.ledger, again, e))
+		return NULL;
+	uplink_wake(r->line.uplink);
+	return json_pack("{s:o}", "outbox", outbox_json(r));
+}
+
+static void tell_line(struct run *r)
+{
+	control_tell(r->control, json_pack("{s:s, s:o}", "event", "line", "line", line_json(r)));
 }
 
 static void preflight_said(void *ctx, const char *name, bool ok, const char *text)
@@ -116,35 +152,65 @@ static bool told_to_stop(struct run *r)
 	return read(r->signals, &info, sizeof(info)) > 0;
 }
 
-/* Says once that the line has become unfit. */
+/* Says when the line has become unfit, and, where that passes, when it is fit again. */
 static void watch_fitness(struct run *r)
 {
 	struct err why = {0};
-	if (r->said_unfit || line_may_go_on(&r->line, &why) || why.code == E_STOPPING)
+	bool unfit = !line_may_begin(&r->line, &why) && why.code != E_STOPPING;
+	if (unfit == r->unfit)
 		return;
-	r->said_unfit = true;
-	log_err(LOG_LEVEL_ERROR, &why, "the line is not fit");
-	events_line(&r->events, "unfit", err_row(why.code)->happened);
-	control_tell(r->control, json_pack("{s:s, s:o}", "event", "line", "line", line_json(r)));
+	r->unfit = unfit;
+	if (unfit)
+		log_err(LOG_LEVEL_ERROR, &why, "the line is not fit");
+	else
+		log_info("the line is fit again");
+	events_line(&r->events, unfit ? "unfit" : "ready", unfit ? err_row(why.code)->happened : READY);
+	tell_line(r);
+}
+
+/* The service has answered, after a start without it. */
+static void on_asked(void *ctx, const struct err *unfit)
+{
+	struct run *r = ctx;
+	if (unfit)
+		log_err(LOG_LEVEL_ERROR, unfit, "preflight, once the service was back");
+	else
+		log_info("preflight passed, now that the service is back");
+	atomic_store(&r->unasked, false);
+	tell_line(r);
+}
+
+/* What the service says of this configuration, or, in an outage, said before. */
+static bool ask_cloud(struct run *r, struct err *e)
+{
+	struct err why = {0};
+	if (preflight_cloud(&r->line, preflight_said, r, &why))
+		return offline_remember(&r->line, e);
+	if (!offline_may_start(&r->line, &why, e))
+		return false;
+	log_err(LOG_LEVEL_WARN, &why, "the line starts without the service");
+	atomic_store(&r->unasked, true);
+	return true;
 }
 
 static bool open_all(struct run *r, const struct config *config, const struct launcher *launcher, struct err *e)
 {
 	char socket_path[PATH_MAX];
-	const struct control_face face = {status, stop, r};
+	const struct control_face face = {status, stop, r, upload};
 	if (!http_start(e) || !line_open(&r->line, config, launcher, e) ||
-	    !preflight_local(config, preflight_said, r, e) || !preflight_cloud(&r->line, preflight_said, r, e))
+	    !preflight_local(config, preflight_said, r, e) || !ask_cloud(r, e))
 		return false;
-	return slots_start(&r->line, on_change, r, &r->slots, e) &&
+	return uplink_start(&r->line, on_uplink, r, &r->line.uplink, e) && slots_start(&r->line, on_change, r, &r->slots, e) &&
 	       config_state_path(config, "station.sock", socket_path, sizeof(socket_path), e) &&
-	       control_start(socket_path, &face, &r->control, e) && usb_bus_open(slots_seen, r->slots, &r->bus, e);
+	       control_start(socket_path, &face, &r->control, e) && usb_bus_open(slots_seen, r->slots, &r->bus, e) &&
+	       (!atomic_load(&r->unasked) || offline_start(&r->line, on_asked, r, &r->offline, e));
 }
 
 /* An unfit line stays, so that the screen can say why; only one that cannot fork any more ends itself, to be started again. */
 static bool serve(struct run *r, struct err *e)
 {
 	log_warn("%s", CUSTODY_BANNER);
-	events_line(&r->events, "ready", "Plug units in.");
+	events_line(&r->events, "ready", READY);
 	while (!atomic_load(&r->line.stopping)) {
 		if (!usb_bus_run(r->bus, 100, e))
 			return false;
@@ -158,7 +224,7 @@ static bool serve(struct run *r, struct err *e)
 	}
 	atomic_store(&r->line.stopping, true);
 	events_line(&r->events, "stopping", "Stages that run are finished first.");
-	control_tell(r->control, json_pack("{s:s, s:o}", "event", "line", "line", line_json(r)));
+	tell_line(r);
 	return true;
 }
 
@@ -166,7 +232,10 @@ static void close_all(struct run *r)
 {
 	usb_bus_close(r->bus);
 	slots_stop(r->slots);
+	offline_stop(r->offline);
+	uplink_stop(r->line.uplink);
 	control_stop(r->control);
+	uplink_free(r->line.uplink);
 	line_close(&r->line);
 	http_stop();
 }
@@ -192,7 +261,7 @@ static int run_line(const struct config *config, const struct launcher *launcher
 	bool ok = catch_signals(&r.signals, e) && open_all(&r, config, launcher, e) && serve(&r, e);
 	if (!ok)
 		events_line(&r.events, "unfit", err_row(e->code)->happened);
-	bool fit = ok && !r.said_unfit;
+	bool fit = ok && !r.unfit;
 	close_all(&r);
 	close(r.signals);
 	if (ok)
