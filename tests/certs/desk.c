@@ -38,8 +38,9 @@ void desk_at(struct desk *d, const char *dir)
 	snprintf(d->key, sizeof(d->key), "%s/line.key", d->dir);
 	snprintf(d->log_key, sizeof(d->log_key), "%s/log.key", d->dir);
 	snprintf(d->state, sizeof(d->state), "%s/signer.state", d->dir);
-	d->profiles[0] = (struct signer_profile){"sensor", 365};
-	d->profiles[1] = (struct signer_profile){"gateway", 30};
+	d->profiles[0] = (struct signer_profile){"sensor", 365, INTENT_LEAF};
+	d->profiles[1] = (struct signer_profile){"gateway", 30, INTENT_LEAF};
+	d->profiles[2] = (struct signer_profile){"tracker", 0, INTENT_PERMIT};
 	d->setup = (struct signer_setup){
 		.chain_path = d->chain, .key_path = d->key, .passphrase = d->passphrase, .log_key_path = d->log_key,
 		.state_path = d->state, .origin = DESK_ORIGIN, .issue_until_ms = clock_wall_ms() + 3600 * 1000,
@@ -152,4 +153,18 @@ void intent_make(struct intent *ret, const char *id)
 	ret->serial[0] = (uint8_t)((ret->serial[0] & 0x7f) | 1);
 	ret->time_ms = clock_wall_ms();
 	key_make(&ret->key, NULL);
+}
+
+void intent_make_permit(struct intent *ret, const char *id)
+{
+	intent_make(ret, id);
+	ret->kind = INTENT_PERMIT;
+	snprintf(ret->profile, sizeof(ret->profile), "tracker");
+	memset(&ret->key, 0, sizeof(ret->key));
+	ret->key.kind = KEY_RSA;
+	ret->key.rsa_bits = 2048;
+	ret->key.rsa_exponent = 65537;
+	must(RAND_bytes(ret->key.rsa_modulus, 256) == 1, NULL, "random");
+	ret->key.rsa_modulus[0] |= 0x80;
+	ret->key.rsa_modulus[255] |= 1;
 }

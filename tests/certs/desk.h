@@ -17,7 +17,7 @@ struct desk {
 	char dir[64];
 	char passphrase[128];	/* its reference */
 	char chain[128], key[128], log_key[128], state[128];
-	struct signer_profile profiles[2];	/* "sensor" 365 days, "gateway" 30 days */
+	struct signer_profile profiles[3];	/* "sensor" 365 days, "gateway" 30 days, and "tracker" by permit */
 	struct signer_setup setup;
 };
 
@@ -46,7 +46,9 @@ void log_prove(struct fake_log *log, uint64_t index, uint64_t head, struct recei
 /* A fresh P-256 key; ret_pkey may be NULL. */
 void key_make(struct key_public *ret, EVP_PKEY **ret_pkey);
 
-/* An intent for profile "sensor" with a fresh key and a random serial number. */
+/* An intent for profile "sensor" with a fresh key and a random serial number; and one for a permit of profile "tracker", whose
+ * key has an endorsement key's form. */
 void intent_make(struct intent *ret, const char *id);
+void intent_make_permit(struct intent *ret, const char *id);
 
 #endif

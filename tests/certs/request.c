@@ -99,6 +99,19 @@ void request_spki(EVP_PKEY *key, enum point_form form, bool explicit_curve, stru
 	EVP_PKEY_free(copy);
 }
 
+void request_sign(EVP_PKEY *key, const uint8_t digest[static SHA256_SIZE], struct key_signature *ret)
+{
+	uint8_t room[80];
+	const uint8_t *p = room;
+	size_t len = sizeof(room);
+	EVP_PKEY_CTX *ctx = EVP_PKEY_CTX_new(key, NULL);
+	assert_true(EVP_PKEY_sign_init(ctx) == 1 && EVP_PKEY_sign(ctx, room, &len, digest, SHA256_SIZE) == 1);
+	EVP_PKEY_CTX_free(ctx);
+	ECDSA_SIG *sig = d2i_ECDSA_SIG(NULL, &p, (long)len);
+	assert_true(BN_bn2binpad(ECDSA_SIG_get0_r(sig), ret->r, 32) == 32 && BN_bn2binpad(ECDSA_SIG_get0_s(sig), ret->s, 32) == 32);
+	ECDSA_SIG_free(sig);
+}
+
 /* ---- the request ---- */
 
 static void add_algorithm(struct bytes *to, bool rsa, const char *digest)

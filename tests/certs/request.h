@@ -3,8 +3,7 @@
 #ifndef TESTS_CERTS_REQUEST_H
 #define TESTS_CERTS_REQUEST_H
 
-#include "station/base/bytes.h"
-#include "station/base/sha256.h"
+#include "certs/key.h"
 
 #include <openssl/evp.h>
 
@@ -34,6 +33,9 @@ void request_spki(EVP_PKEY *key, enum point_form form, bool explicit_curve, stru
 
 /* A value of DER from parts, appended to `to`. */
 void request_der(struct bytes *to, uint8_t tag, const struct span *parts, size_t count);
+
+/* What a key without a TPM around it signs. */
+void request_sign(EVP_PKEY *key, const uint8_t digest[static SHA256_SIZE], struct key_signature *ret);
 
 /* Fresh keys. */
 EVP_PKEY *request_key_p256(void);

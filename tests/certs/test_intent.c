@@ -56,6 +56,31 @@ static void every_field_changes_the_entry(void **state)
 	assert_true(entries_differ(&a, &b));
 }
 
+static void intent_of_a_permit_is_another_entry(void **state)
+{
+	struct err e = {0};
+	struct intent leaf, permit;
+	AUTO(bytes) struct bytes entry = {0};
+	intent_make_permit(&permit, "unit-1");
+	leaf = permit, leaf.kind = INTENT_LEAF;
+	assert_true(entries_differ(&leaf, &permit));
+	CHECK_OK(intent_entry(&permit, &entry, &e), e);
+	assert_non_null(strstr(bytes_text(&entry), "\"profile\":\"tracker\""));
+	assert_non_null(strstr(bytes_text(&entry), "\"type\":\"permit.intent\",\"v\":1}"));
+}
+
+static void intent_of_unknown_kind_is_refused(void **state)
+{
+	struct err e = {0};
+	struct intent i;
+	AUTO(bytes) struct bytes entry = {0};
+	intent_make(&i, "unit-1");
+	i.kind = INTENT_PERMIT + 1;
+	CHECK_FAILS(intent_entry(&i, &entry, &e), E_TEXT, e);
+	i.kind = UINT32_MAX;
+	CHECK_FAILS(intent_entry(&i, &entry, &e), E_TEXT, e);
+}
+
 static void text_cannot_pretend_to_be_another_field(void **state)
 {
 	struct intent a, b;
@@ -90,6 +115,8 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(entry_is_canonical_json_of_the_fields),
 		cmocka_unit_test(every_field_changes_the_entry),
+		cmocka_unit_test(intent_of_a_permit_is_another_entry),
+		cmocka_unit_test(intent_of_unknown_kind_is_refused),
 		cmocka_unit_test(text_cannot_pretend_to_be_another_field),
 		cmocka_unit_test(text_without_end_is_refused),
 	};

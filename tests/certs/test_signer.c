@@ -6,7 +6,9 @@
 #include "tests/certs/check.h"
 #include "tests/certs/desk.h"
 
+#include <signal.h>
 #include <string.h>
+#include <sys/resource.h>
 
 struct bench {
 	struct desk desk;
@@ -315,6 +317,190 @@ static void bad_id_or_key_is_refused_before_anything_is_remembered(void **state)
 	refused(b, &req, E_KEY_WEAK);
 }
 
+/* ---- permits ---- */
+
+static void permit_make(struct bench *b, const char *id, struct leaf_request *ret)
+{
+	memset(ret, 0, sizeof(*ret));
+	intent_make_permit(&ret->intent, id);
+	log_receipt(&b->log, &ret->intent, head(b), &ret->receipt);
+}
+
+static bool ask_permit(struct bench *b, const struct leaf_request *req, struct permit_reply *ret, struct err *e)
+{
+	return signer_permit(b->signer, req, clock_wall_ms(), ret, e);
+}
+
+/* Refused, and nothing was remembered or counted. */
+static void permit_refused(struct bench *b, const struct leaf_request *req, enum err_code code)
+{
+	struct err e = {0};
+	struct permit_reply permit;
+	struct signer_info before, after;
+	signer_who(b->signer, &before);
+	CHECK_FAILS(ask_permit(b, req, &permit, &e), code, e);
+	signer_who(b->signer, &after);
+	assert_memory_equal(&before, &after, sizeof(before));
+}
+
+static void permits_and_leaves_are_counted_together_and_across_a_restart(void **state)
+{
+	struct bench *b = *state;
+	struct err e = {0};
+	struct leaf_request req;
+	struct leaf_reply leaf;
+	struct permit_reply permit;
+	for (unsigned i = 0; i < 6; i++) {
+		permit_make(b, "unit-1", &req);
+		CHECK_OK(ask_permit(b, &req, &permit, &e), e);
+		assert_int_equal(permit.signed_count, 2 * i + 1);
+		assert_int_equal(head(b), b->log.edge.size);
+		request_make(b, "unit-2", &req);
+		CHECK_OK(ask(b, &req, &leaf, &e), e);
+		restart(b);
+		assert_int_equal(count(b), 2 * i + 2);
+		assert_int_equal(head(b), b->log.edge.size);
+	}
+}
+
+static void leaf_intent_used_as_permit_and_the_reverse_are_refused(void **state)
+{
+	struct bench *b = *state;
+	struct leaf_request leaf, permit, bad;
+	request_make(b, "unit-1", &leaf);
+	permit_refused(b, &leaf, E_PROFILE);
+	permit_make(b, "unit-2", &permit);
+	refused(b, &permit, E_PROFILE);
+	/* called the other thing, by a profile that may ask for that: not what is on record */
+	bad = leaf, bad.intent.kind = INTENT_PERMIT, strcpy(bad.intent.profile, "tracker");
+	permit_refused(b, &bad, E_RECEIPT);
+	bad = permit, bad.intent.kind = INTENT_LEAF, strcpy(bad.intent.profile, "sensor");
+	refused(b, &bad, E_RECEIPT);
+}
+
+/* All fields but the kind are the same, and it is on record as the one: it is not the other. */
+static void receipt_of_one_kind_is_none_of_the_other(void **state)
+{
+	struct bench *b = *state;
+	struct err e = {0};
+	struct leaf_request req = {0}, bad;
+	struct permit_reply permit;
+	intent_make_permit(&req.intent, "unit-1");
+	req.intent.kind = INTENT_LEAF;
+	log_receipt(&b->log, &req.intent, head(b), &req.receipt);
+	bad = req, bad.intent.kind = INTENT_PERMIT;
+	permit_refused(b, &bad, E_RECEIPT);
+	permit_make(b, "unit-1", &req);
+	CHECK_OK(ask_permit(b, &req, &permit, &e), e);
+}
+
+static void profile_may_ask_for_its_kind_only(void **state)
+{
+	struct bench *b = *state;
+	struct leaf_request req = {0};
+	intent_make_permit(&req.intent, "unit-1");
+	strcpy(req.intent.profile, "sensor");
+	log_receipt(&b->log, &req.intent, head(b), &req.receipt);
+	permit_refused(b, &req, E_PROFILE);
+	intent_make(&req.intent, "unit-1");
+	strcpy(req.intent.profile, "tracker");
+	log_receipt(&b->log, &req.intent, head(b), &req.receipt);
+	refused(b, &req, E_PROFILE);
+	strcpy(req.intent.profile, "nobody");
+	permit_refused(b, &req, E_PROFILE);
+	req.intent.kind = 7;
+	permit_refused(b, &req, E_PROFILE);
+	refused(b, &req, E_PROFILE);
+	memset(req.intent.profile, 'x', sizeof(req.intent.profile));
+	permit_refused(b, &req, E_RECEIPT);
+}
+
+static void permit_with_replayed_receipt_is_refused(void **state)
+{
+	struct bench *b = *state;
+	struct err e = {0};
+	struct leaf_request first, second;
+	struct permit_reply permit;
+	log_add(&b->log, "start", 5);
+	permit_make(b, "unit-1", &first);
+	CHECK_OK(ask_permit(b, &first, &permit, &e), e);
+	second = first;
+	intent_make_permit(&second.intent, "unit-1");	/* another key, the receipt of before */
+	log_prove(&b->log, first.receipt.index, head(b), &second.receipt);
+	permit_refused(b, &second, E_RECEIPT);
+	first.receipt.consistency.count = 0;	/* and the old receipt as it was, when the log has gone on */
+	log_add(&b->log, "on", 2);
+	permit_make(b, "unit-3", &second);
+	CHECK_OK(ask_permit(b, &second, &permit, &e), e);
+	permit_refused(b, &first, E_RECEIPT);
+}
+
+static void permit_for_another_key_id_order_or_job_than_recorded_is_refused(void **state)
+{
+	struct bench *b = *state;
+	struct leaf_request good, bad;
+	permit_make(b, "unit-1", &good);
+	bad = good, bad.intent.key.rsa_modulus[100] ^= 1;
+	permit_refused(b, &bad, E_RECEIPT);
+	bad = good, strcpy(bad.intent.registration_id, "unit-2");
+	permit_refused(b, &bad, E_RECEIPT);
+	bad = good, strcpy(bad.intent.order, "po-1");
+	permit_refused(b, &bad, E_RECEIPT);
+	bad = good, bad.intent.serial[7] ^= 1;
+	permit_refused(b, &bad, E_RECEIPT);
+	bad = good, bad.intent.time_ms--;
+	permit_refused(b, &bad, E_RECEIPT);
+	bad = good, bad.intent.job[0] = 'f';
+	permit_refused(b, &bad, E_RECEIPT);
+	bad = good, bad.receipt.root.h[0] ^= 1;
+	permit_refused(b, &bad, E_RECEIPT);
+}
+
+static void permit_is_refused_out_of_its_time_or_for_a_bad_id_or_key(void **state)
+{
+	struct bench *b = *state;
+	struct err e = {0};
+	struct leaf_request req = {0};
+	struct permit_reply permit;
+	permit_make(b, "unit-1", &req);
+	CHECK_FAILS(signer_permit(b->signer, &req, b->desk.setup.issue_until_ms, &permit, &e), E_CA_EXPIRED, e);
+	CHECK_FAILS(signer_permit(b->signer, &req, 0, &permit, &e), E_CA_EXPIRED, e);
+	req.intent.key.rsa_modulus[255] ^= 1;
+	permit_refused(b, &req, E_KEY_WEAK);
+	permit_make(b, "Unit 1", &req);
+	permit_refused(b, &req, E_ID_INVALID);
+	intent_make_permit(&req.intent, "unit-1");
+	req.intent.time_ms += 24 * 3600 * 1000;
+	log_receipt(&b->log, &req.intent, head(b), &req.receipt);
+	permit_refused(b, &req, E_RECEIPT);
+	assert_int_equal(count(b), 0);
+}
+
+/* What is not on disk is not said: a permit that cannot be counted is none. */
+static void permit_that_cannot_be_counted_is_not_given(void **state)
+{
+	struct bench *b = *state;
+	struct err e = {0};
+	struct leaf_request req;
+	struct permit_reply permit;
+	struct rlimit was, none;
+	permit_make(b, "unit-1", &req);
+	signal(SIGXFSZ, SIG_IGN);
+	assert_int_equal(getrlimit(RLIMIT_FSIZE, &was), 0);
+	none = was;
+	none.rlim_cur = 0;
+	assert_int_equal(setrlimit(RLIMIT_FSIZE, &none), 0);
+	CHECK_FAILS(ask_permit(b, &req, &permit, &e), E_SIGNER_STATE, e);
+	assert_int_equal(setrlimit(RLIMIT_FSIZE, &was), 0);
+	signal(SIGXFSZ, SIG_DFL);
+	CHECK_FAILS(ask_permit(b, &req, &permit, &e), E_SIGNER_STATE, e);	/* and nothing more until it is started again */
+	restart(b);
+	CHECK_OK(ask_permit(b, &req, &permit, &e), e);
+	assert_int_equal(permit.signed_count, 1);
+}
+
+/* ---- checkpoints ---- */
+
 static void checkpoint_of(struct bench *b, struct checkpoint_request *ret)
 {
 	struct receipt r;
@@ -427,6 +613,14 @@ int main(void)
 		T(each_profile_has_its_own_validity),
 		T(nothing_is_issued_after_issue_until),
 		T(bad_id_or_key_is_refused_before_anything_is_remembered),
+		T(permits_and_leaves_are_counted_together_and_across_a_restart),
+		T(leaf_intent_used_as_permit_and_the_reverse_are_refused),
+		T(receipt_of_one_kind_is_none_of_the_other),
+		T(profile_may_ask_for_its_kind_only),
+		T(permit_with_replayed_receipt_is_refused),
+		T(permit_for_another_key_id_order_or_job_than_recorded_is_refused),
+		T(permit_is_refused_out_of_its_time_or_for_a_bad_id_or_key),
+		T(permit_that_cannot_be_counted_is_not_given),
 		T(checkpoint_opens_with_the_signers_verifier_key),
 		T(checkpoint_of_a_forked_or_shortened_log_is_refused),
 		T(second_signer_on_one_state_is_refused),

@@ -46,6 +46,13 @@ static void request_make(struct bench *b, const char *id, uint64_t head, struct 
 	log_receipt(&b->log, &ret->intent, head, &ret->receipt);
 }
 
+static void permit_make(struct bench *b, const char *id, uint64_t head, struct leaf_request *ret)
+{
+	memset(ret, 0, sizeof(*ret));
+	intent_make_permit(&ret->intent, id);
+	log_receipt(&b->log, &ret->intent, head, &ret->receipt);
+}
+
 static pid_t child_start(struct bench *b, int *ret_line)
 {
 	struct err e = {0};
@@ -104,6 +111,32 @@ static void child_serves_through_its_socket_and_ends_with_it(void **state)
 	assert_int_equal(child_end(pid), 0);
 }
 
+static void permits_go_through_the_socket_and_are_counted(void **state)
+{
+	struct bench *b = *state;
+	struct err e = {0};
+	struct signer_info info;
+	struct leaf_request req;
+	struct permit_reply permit;
+	struct leaf_reply leaf;
+	int line;
+	pid_t pid = child_start(b, &line);
+	CHECK_OK(signer_client_ready(line, soon(), &info, &e), e);
+	permit_make(b, "unit-1", 0, &req);
+	CHECK_OK(signer_client_permit(line, soon(), &req, &permit, &e), e);
+	assert_int_equal(permit.signed_count, 1);
+	CHECK_FAILS(signer_client_leaf(line, soon(), &req, &leaf, &e), E_PROFILE, e);
+	req.intent.serial[3] ^= 1;
+	CHECK_FAILS(signer_client_permit(line, soon(), &req, &permit, &e), E_RECEIPT, e);
+	close(line);
+	assert_int_equal(child_end(pid), 0);
+	pid = child_start(b, &line);
+	CHECK_OK(signer_client_ready(line, soon(), &info, &e), e);
+	assert_int_equal(info.signed_count, 1);
+	close(line);
+	assert_int_equal(child_end(pid), 0);
+}
+
 static void child_is_locked_in_while_it_serves(void **state)
 {
 	struct bench *b = *state;
@@ -138,13 +171,14 @@ static struct seen watch_signer(struct bench *b, int line)
 	return tracer_watch(pid);
 }
 
-/* The line's half of the same conversation: a few leaves, refusals and checkpoints. */
+/* The line's half of the same conversation: a few leaves, permits, refusals and checkpoints. */
 static void converse(struct bench *b, int line)
 {
 	struct err e = {0};
 	struct signer_info info;
 	struct leaf_request req;
 	struct leaf_reply leaf;
+	struct permit_reply permit;
 	struct checkpoint_reply note;
 	CHECK_OK(signer_client_ready(line, soon(), &info, &e), e);
 	uint64_t head_size = info.head_size;
@@ -153,6 +187,8 @@ static void converse(struct bench *b, int line)
 		CHECK_OK(signer_client_leaf(line, soon(), &req, &leaf, &e), e);
 		req.receipt.size++;
 		CHECK_FAILS(signer_client_leaf(line, soon(), &req, &leaf, &e), E_RECEIPT, e);
+		permit_make(b, "unit-2", req.receipt.size - 1, &req);
+		CHECK_OK(signer_client_permit(line, soon(), &req, &permit, &e), e);
 		struct checkpoint_request head = {.size = b->log.edge.size, .time_ms = clock_wall_ms()};
 		merkle_root(&b->log.edge, &head.root);
 		CHECK_OK(signer_client_checkpoint(line, soon(), &head, &note, &e), e);
@@ -228,6 +264,7 @@ int main(int argc, char **argv)
 	}
 	const struct CMUnitTest tests[] = {
 		T(child_serves_through_its_socket_and_ends_with_it),
+		T(permits_go_through_the_socket_and_are_counted),
 		T(child_is_locked_in_while_it_serves),
 		T(signer_opens_nothing_after_its_lock_down),
 		T(child_that_cannot_open_tells_the_cause),

@@ -2,8 +2,10 @@
 /* The judge as a process: this test is the line, and the driver child on the judge's other socket. */
 #include "certs/verifier.h"
 #include "station/base/clock.h"
+#include "station/base/text.h"
 #include "station/base/wire.h"
 #include "tests/certs/check.h"
+#include "tests/certs/request.h"
 #include "tests/certs/soft_tpm.h"
 #include "tests/certs/tracer.h"
 
@@ -196,6 +198,57 @@ static void enroll(struct slot *s)
 	bytes_fini(&secret);
 	bytes_fini(&attest);
 	bytes_fini(&sig);
+}
+
+/* The same of a unit without a TPM. */
+static void enroll_by_csr(struct slot *s)
+{
+	struct challenge c;
+	struct bytes csr = {0};
+	struct key_signature signature;
+	EVP_PKEY *key = request_key_p256();
+	uint8_t digest[SHA256_SIZE], hash[SHA256_SIZE];
+	char hex[65];
+	ask(s, CHALLENGE_CSR, &c);
+	hex_encode(c.nonce, sizeof(c.nonce), hex);
+	request_make(&(struct request){.key = key, .challenge = hex}, &csr);
+	give_bytes(s, EVIDENCE_CSR, &csr);
+	proof_digest(c.nonce, digest);
+	request_sign(key, digest, &signature);
+	give(s, EVIDENCE_SIGNATURE, &signature, sizeof(signature));
+	CHECK_OK(verifier_client_judge_csr(s->line, soon(), &s->verdict, &s->e), s->e);
+	ask(s, CHALLENGE_KEY, &c);
+	proof_digest(c.nonce, digest);
+	request_sign(key, digest, &signature);
+	give(s, EVIDENCE_BUNDLE, "bundle", 6);
+	give(s, EVIDENCE_SIGNATURE, &signature, sizeof(signature));
+	sha256_of("bundle", 6, hash);
+	CHECK_OK(verifier_client_judge_install(s->line, soon(), hash, false, &s->e), s->e);
+	CHECK_FAILS(verifier_client_judge_csr(s->line, soon(), &s->verdict, &s->e), E_VERIFIER, s->e);
+	EVP_PKEY_free(key);
+	bytes_fini(&csr);
+}
+
+/* What a request may be signed with, each judged once: nothing of it is fetched later. */
+static void show_requests(struct slot *s)
+{
+	static const char *const digests[] = {"SHA256", "SHA384", "SHA512"};
+	EVP_PKEY *const keys[] = {request_key_p256(), request_key_rsa(2048, 65537)};
+	for (size_t i = 0; i < 2 * COUNT_OF(digests); i++) {
+		AUTO(bytes) struct bytes csr = {0};
+		struct challenge c;
+		ask(s, CHALLENGE_CSR, &c);
+		request_make(&(struct request){.key = keys[i % 2], .digest = digests[i / 2]}, &csr);
+		give_bytes(s, EVIDENCE_CSR, &csr);
+		CHECK_FAILS(verifier_client_judge_csr(s->line, soon(), &s->verdict, &s->e), i % 2 ? E_KEY_WEAK : E_CSR_NONCE, s->e);
+	}
+	EVP_PKEY_free(keys[0]);
+	EVP_PKEY_free(keys[1]);
+}
+
+static void life_without_a_tpm_is_judged_through_the_sockets(void **state)
+{
+	enroll_by_csr(*state);
 }
 
 static void whole_life_is_judged_through_the_sockets(void **state)
@@ -419,6 +472,8 @@ static void judge_tries_nothing_that_its_lock_down_refuses(void **state)
 	close(its[0]);
 	close(its[1]);
 	enroll(s);
+	show_requests(s);
+	enroll_by_csr(s);
 	close(s->line);
 	close(s->driver);
 	s->line = mine[0];
@@ -533,6 +588,7 @@ int main(int argc, char **argv)
 	plant.manufacture = argv[2];
 	const struct CMUnitTest tests[] = {
 		T(whole_life_is_judged_through_the_sockets),
+		T(life_without_a_tpm_is_judged_through_the_sockets),
 		T(evidence_sent_before_the_question_counts),
 		T(line_is_served_when_the_driver_child_has_ended),
 		T(challenge_never_reaches_the_line),

@@ -1,14 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Units without a TPM before the judge: a request made for this visit, and a key behind it that answers now. */
 #include "certs/verifier.h"
-#include "certs/ossl.h"
 #include "station/base/text.h"
 #include "tests/certs/check.h"
 #include "tests/certs/request.h"
 
 #include <string.h>
-
-#include <openssl/ec.h>
 
 static const struct verifier_policy policy;	/* no maker, no certificate: there is no endorsement key */
 
@@ -62,23 +59,10 @@ static void give_csr(struct slot *s, const struct request *order, const uint8_t 
 	give(s, EVIDENCE_CSR, s->csr.data, s->csr.len);
 }
 
-static void sign(EVP_PKEY *key, const uint8_t digest[static 32], struct key_signature *ret)
-{
-	uint8_t room[80];
-	const uint8_t *p = room;
-	size_t len = sizeof(room);
-	EVP_PKEY_CTX *ctx = EVP_PKEY_CTX_new(key, NULL);
-	assert_true(EVP_PKEY_sign_init(ctx) == 1 && EVP_PKEY_sign(ctx, room, &len, digest, 32) == 1);
-	EVP_PKEY_CTX_free(ctx);
-	ECDSA_SIG *sig = d2i_ECDSA_SIG(NULL, &p, (long)len);
-	assert_true(BN_bn2binpad(ECDSA_SIG_get0_r(sig), ret->r, 32) == 32 && BN_bn2binpad(ECDSA_SIG_get0_s(sig), ret->s, 32) == 32);
-	ECDSA_SIG_free(sig);
-}
-
 static void give_signature(struct slot *s, EVP_PKEY *key, const uint8_t digest[static 32])
 {
 	struct key_signature sig;
-	sign(key, digest, &sig);
+	request_sign(key, digest, &sig);
 	give(s, EVIDENCE_SIGNATURE, &sig, sizeof(sig));
 }
 
@@ -143,7 +127,7 @@ static void honest_unit_is_proved_by_its_request_and_its_key(void **state)
 	assert_int_equal(s->asked.blob_len, 0);
 	give_csr(s, &(struct request){0}, s->asked.nonce);
 	proof_digest(s->asked.nonce, digest);
-	sign(s->key, digest, &sig);
+	request_sign(s->key, digest, &sig);
 	give(s, EVIDENCE_SIGNATURE, &sig, sizeof(sig));
 	CHECK_OK(judge(s), s->e);
 	verdict_is_right(s);
@@ -286,7 +270,7 @@ static void signature_of_another_length_or_with_a_bit_flipped_is_refused(void **
 		ask(s, CHALLENGE_CSR);
 		give_csr(s, &(struct request){0}, s->asked.nonce);
 		proof_digest(s->asked.nonce, digest);
-		sign(s->key, digest, &sig);
+		request_sign(s->key, digest, &sig);
 		memcpy(sent, &sig, sizeof(sig));
 		if (i >= 2)
 			sent[4 * (i - 2)] ^= (uint8_t)(1 << i % 8);
