@@ -115,6 +115,7 @@ void answer_finish(struct answer *a, enum plane plane)
 	static json_t *(*const form[PLANES])(const struct answer *, const char *, const char *) = {
 		[PLANE_NONE] = service_form, [PLANE_SERVICE] = service_form,
 		[PLANE_DEVICE] = service_form, [PLANE_HUB] = hub_form, [PLANE_ARM] = arm_form,
+		[PLANE_EMULATOR] = service_form,
 	};
 	AUTO_TEXT tracking = uuid_new();
 	AUTO_TEXT now = time_text(clock_ms());

@@ -6,16 +6,35 @@
 #ifndef SIM_DPS_ENTRIES_H
 #define SIM_DPS_ENTRIES_H
 
+#include "fields.h"
 #include "service.h"
+
+/* What differs between the two kinds. */
+struct entry_type {
+	enum entry_kind kind;
+	enum shelf shelf;
+	const char *id_field, *certificates, *item_type;
+	const char *list_field; /* of a bulk call */
+};
+
+extern const struct entry_type entry_groups, entry_individuals;
+
+/* Lent, or NULL. Ids compare without case. */
+json_t *entry_find(const struct service *svc, const struct entry_type *type, const char *id);
+
+/*
+ * Makes or replaces the entry as a PUT does: `if_match` NULL makes one (409 when it is there), else one
+ * that is there and fits is replaced (412). Answers 200 with the entry, or the error.
+ */
+bool entry_write(struct service *svc, const struct entry_type *type, const char *id, const json_t *body,
+	const char *api_version, const char *if_match, struct answer *a);
+
+/* `if_match` NULL fits every entry. Answers 204, or the error (404, 412). */
+bool entry_remove(struct service *svc, const struct entry_type *type, const char *id, const char *if_match,
+	struct answer *a);
 
 /* --group ID=FILE: makes the group when it is absent. Says why not on stderr. */
 bool group_add(struct service *svc, const char *id_and_file);
-
-/* The individual enrollment of this registration id, lent, or NULL. */
-json_t *enrollment_find(const struct service *svc, const char *registration_id);
-
-/* The individual enrollment that holds this client certificate, lent, or NULL. */
-json_t *enrollment_of_leaf(const struct service *svc, const char *sha256);
 
 /*
  * The group that holds this certificate as signing certificate, or refers to it by the name of a CA

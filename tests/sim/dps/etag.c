@@ -38,19 +38,19 @@ static bool matches(const char *tag, const json_t *old)
 	return has && (strcmp(sent, "*") == 0 || strcmp(sent, kept) == 0);
 }
 
-bool etag_allows_put(const struct service *svc, const struct request *r, const json_t *old,
+bool etag_allows_put(const struct service *svc, const char *if_match, const json_t *old,
 	struct answer *a)
 {
-	if (!form_is_fit(svc, r->if_match, a))
+	if (!form_is_fit(svc, if_match, a))
 		return false;
-	if (!r->if_match)
+	if (!if_match)
 		return !old || answer_error(a, 409000, "The resource already exists.");
-	return matches(r->if_match, old) || answer_error(a, 412000, "Precondition failed: etag mismatch.");
+	return matches(if_match, old) || answer_error(a, 412000, "Precondition failed: etag mismatch.");
 }
 
-bool etag_allows_delete(const struct service *svc, const struct request *r, const json_t *old,
+bool etag_allows_delete(const struct service *svc, const char *if_match, const json_t *old,
 	struct answer *a)
 {
-	return form_is_fit(svc, r->if_match, a) && (!r->if_match || matches(r->if_match, old) ||
+	return form_is_fit(svc, if_match, a) && (!if_match || matches(if_match, old) ||
 		answer_error(a, 412000, "Precondition failed: etag mismatch."));
 }

@@ -10,13 +10,13 @@ char *etag_new(void);
 
 /*
  * PUT: a record that is there is only replaced with If-Match (409 without, 412 with a wrong one);
- * If-Match for a record that is not there is 412. `old` is NULL then.
+ * If-Match (NULL: none) for a record that is not there is 412. `old` is NULL then.
  */
-bool etag_allows_put(const struct service *svc, const struct request *r, const json_t *old,
+bool etag_allows_put(const struct service *svc, const char *if_match, const json_t *old,
 	struct answer *a);
 
-/* DELETE: If-Match may be absent; a wrong one is 412. */
-bool etag_allows_delete(const struct service *svc, const struct request *r, const json_t *old,
+/* DELETE: If-Match (NULL: none) may be absent; a wrong one is 412. */
+bool etag_allows_delete(const struct service *svc, const char *if_match, const json_t *old,
 	struct answer *a);
 
 #endif

@@ -2,6 +2,7 @@
 #include "fields.h"
 
 #include "cert.h"
+#include "tpmkey.h"
 #include "util.h"
 
 #include <ctype.h>
@@ -9,7 +10,8 @@
 #include <string.h>
 
 #define BOTH (KIND_GROUP | KIND_INDIVIDUAL)
-#define EK_MIN 60
+#define KEY_MIN 16
+#define KEY_MAX 64
 #define DEVICE_ID_MAX 128
 
 /* A check answers the error itself, or leaves the value to keep in *ret_value. */
@@ -56,6 +58,13 @@ static bool check_policy(const struct context *c, const char *field, const json_
 		return refuse(c, field, "cannot be custom at this emulator: it calls no webhook");
 	if (!t || (strcmp(t, "hashed") != 0 && strcmp(t, "geoLatency") != 0 && strcmp(t, "static") != 0))
 		return refuse(c, field, "must be hashed, geoLatency or static");
+	return keep(v, ret);
+}
+
+static bool check_webhook(const struct context *c, const char *field, const json_t *v, json_t **ret)
+{
+	if (!json_is_string(json_object_get(v, "webhookUrl")) || !json_is_string(json_object_get(v, "apiVersion")))
+		return refuse(c, field, "needs both webhookUrl and apiVersion");
 	return keep(v, ret);
 }
 
@@ -210,23 +219,13 @@ static bool read_x509(const struct context *c, const json_t *x509, json_t **ret)
 	return read_certificates(c, x509, client ? "clientCertificates" : "signingCertificates", ret);
 }
 
-/* TPM2B_PUBLIC, big-endian: its size, then RSA (0001) or ECC (0023). */
-static bool is_tpm2b_public(const uint8_t *b, size_t n)
-{
-	return n >= EK_MIN && (size_t)(b[0] << 8 | b[1]) == n - 2 && b[2] == 0 &&
-		((b[3] == 0x01 && n >= 300) || b[3] == 0x23);
-}
-
 static bool read_tpm(const struct context *c, const json_t *tpm, json_t **ret)
 {
 	const char *text = json_string_value(json_object_get(tpm, "endorsementKey"));
-	size_t n = 0;
-	uint8_t *bytes = text ? base64_bytes(text, &n) : NULL;
-	bool ok = bytes && is_tpm2b_public(bytes, n);
-	free(bytes);
+	struct tpm_key ek;
 	if (c->kind == KIND_GROUP)
 		return refuse(c, "attestation", "of a group cannot be tpm");
-	if (!ok)
+	if (!tpm_key_read(&ek, text))
 		return answer_error(c->a, 400004,
 			"Endorsement key is invalid, or does not match the Enrollment.");
 	json_t *kept = must(json_pack("{s:{s:s}}", "tpm", "endorsementKey", text));
@@ -234,6 +233,33 @@ static bool read_tpm(const struct context *c, const json_t *tpm, json_t **ret)
 		json_object_set(json_object_get(kept, "tpm"), "storageRootKey",
 			json_object_get(tpm, "storageRootKey"));
 	*ret = kept;
+	return true;
+}
+
+/* A key that the caller leaves out is made; one that is given must be base64 of 16..64 bytes. */
+static bool read_key(const struct context *c, const json_t *keys, const char *name, json_t *into)
+{
+	if (!is_given(keys, name)) {
+		AUTO_TEXT fresh = random_base64(KEY_MAX);
+		return json_object_set_new(into, name, json_string(fresh)) == 0;
+	}
+	size_t n = 0;
+	const char *text = json_string_value(json_object_get(keys, name));
+	uint8_t *bytes = text ? base64_bytes(text, &n) : NULL;
+	free(bytes);
+	if (!bytes || n < KEY_MIN || n > KEY_MAX)
+		return refuse(c, name, "must be base64 of 16 to 64 bytes");
+	return json_object_set(into, name, json_object_get(keys, name)) == 0;
+}
+
+static bool read_keys(const struct context *c, const json_t *keys, json_t **ret)
+{
+	json_auto_t *kept = must(json_object());
+	if (keys && !json_is_null(keys) && !json_is_object(keys))
+		return refuse(c, "symmetricKey", "must hold primaryKey and secondaryKey");
+	if (!read_key(c, keys, "primaryKey", kept) || !read_key(c, keys, "secondaryKey", kept))
+		return false;
+	*ret = must(json_pack("{s:O}", "symmetricKey", kept));
 	return true;
 }
 
@@ -247,9 +273,9 @@ static bool check_attestation(const struct context *c, const char *field, const 
 	else if (type && strcmp(type, "tpm") == 0)
 		ok = read_tpm(c, json_object_get(v, "tpm"), ret);
 	else if (type && strcmp(type, "symmetricKey") == 0)
-		return refuse(c, field, "cannot be symmetricKey at this emulator");
+		ok = read_keys(c, json_object_get(v, "symmetricKey"), ret);
 	else
-		return refuse(c, field, "needs a type: x509 or tpm");
+		return refuse(c, field, "needs a type: x509, tpm or symmetricKey");
 	return ok && json_object_set_new(*ret, "type", json_string(type)) == 0;
 }
 
@@ -270,6 +296,7 @@ static const struct {
 	{"reprovisionPolicy", BOTH, false, check_reprovision},
 	{"allocationPolicy", BOTH, false, check_policy},
 	{"iotHubs", BOTH, false, check_hubs},
+	{"customAllocationDefinition", BOTH, false, check_webhook},
 };
 
 static void fill_defaults(json_t *entry, const char *api_version)

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "hubs.h"
 
+#include "cert.h"
 #include "operations.h"
 #include "util.h"
 
@@ -49,22 +50,66 @@ static bool keep(struct service *svc, const char *key, json_t *take)
 	return store_put(&svc->store, SHELF_DEVICES, key, take);
 }
 
-bool hub_admit(struct service *svc, const char *hub, const char *device_id, const char *sha1,
-	const json_t *capabilities, const char *from, bool migrate)
+json_t *hub_thumbprint(const X509 *leaf)
 {
-	AUTO_TEXT key = device_key(hub, device_id);
-	AUTO_TEXT old_key = from ? device_key(from, device_id) : NULL;
-	json_t *old = old_key ? store_get(&svc->store, SHELF_DEVICES, old_key) : NULL;
-	json_t *there = store_get(&svc->store, SHELF_DEVICES, key);
-	json_t *device = there ? json_deep_copy(there)
-		: old && migrate ? json_deep_copy(old) : new_device(device_id);
-	json_object_set_new(must(device), "authentication", self_signed(sha1, NULL));
+	AUTO_TEXT sha1 = cert_sha1(leaf);
+	return self_signed(sha1, NULL);
+}
+
+json_t *hub_keys(const char *primary, const char *secondary)
+{
+	return must(json_pack("{s:s, s:{s:s, s:s}, s:{s:n, s:n}}", "type", "sas", "symmetricKey",
+		"primaryKey", primary, "secondaryKey", secondary, "x509Thumbprint", "primaryThumbprint",
+		"secondaryThumbprint"));
+}
+
+/* A twin as an enrollment's initialTwin begins it. */
+static json_t *new_twin(const struct admission *d)
+{
+	const json_t *initial = json_object_get(d->entry, "initialTwin");
+	const json_t *tags = json_object_get(initial, "tags");
+	const json_t *desired = json_object_get(json_object_get(initial, "properties"), "desired");
+	json_t *twin = must(json_pack("{s:s, s:i, s:{}, s:{s:{s:i}, s:{s:i}}}", "deviceId", d->device_id,
+		"version", 1, "tags", "properties", "desired", "$version", 1, "reported", "$version", 1));
+	json_object_update(json_object_get(twin, "tags"), (json_t *)(uintptr_t)tags);
+	json_object_update(json_object_get(json_object_get(twin, "properties"), "desired"),
+		(json_t *)(uintptr_t)desired);
+	return twin;
+}
+
+/* The record that a device has at its new hub, and its twin: those of the old one, or new ones. */
+static json_t *bring(struct service *svc, const struct admission *d, const char *key, const char *old_key)
+{
+	json_t *old = old_key && d->migrate ? store_get(&svc->store, SHELF_DEVICES, old_key) : NULL;
+	json_t *twin = old ? store_get(&svc->store, SHELF_TWINS, old_key) : NULL;
+	json_t *capabilities = json_object_get(d->entry, "capabilities");
+	if (!store_put(&svc->store, SHELF_TWINS, key, twin ? json_deep_copy(twin) : new_twin(d)))
+		return NULL;
+	if (old)
+		return json_deep_copy(old);
+	json_t *device = new_device(d->device_id);
 	if (capabilities)
 		json_object_set_new(device, "capabilities", json_deep_copy(capabilities));
+	return device;
+}
+
+bool hub_admit(struct service *svc, const struct admission *d, json_t *take_authentication)
+{
+	AUTO_TEXT key = device_key(d->hub, d->device_id);
+	AUTO_TEXT old_key = d->from ? device_key(d->from, d->device_id) : NULL;
+	json_t *there = store_get(&svc->store, SHELF_DEVICES, key);
+	json_t *device = there ? json_deep_copy(there) : bring(svc, d, key, old_key);
+	if (!device) {
+		json_decref(take_authentication);
+		return false;
+	}
+	json_object_set_new(device, "authentication", take_authentication);
 	if (!keep(svc, key, device))
 		return false;
-	if (old)
+	if (old_key) {
 		store_remove(&svc->store, SHELF_DEVICES, old_key);
+		store_remove(&svc->store, SHELF_TWINS, old_key);
+	}
 	return true;
 }
 
@@ -107,7 +152,23 @@ void hub_device_delete(struct service *svc, const struct request *r, struct answ
 		return;
 	AUTO_TEXT key = device_key(r->hub, r->arg[0]);
 	store_remove(&svc->store, SHELF_DEVICES, key);
+	store_remove(&svc->store, SHELF_TWINS, key);
 	answer_with(a, 204, NULL);
+}
+
+/* A device that was put here by hand has an empty twin. */
+void hub_twin_get(struct service *svc, const struct request *r, struct answer *a)
+{
+	json_t *device = device_asked(svc, r, a);
+	if (!device)
+		return;
+	AUTO_TEXT key = device_key(r->hub, r->arg[0]);
+	const struct admission bare = {.device_id = json_string_value(json_object_get(device, "deviceId"))};
+	json_t *kept = store_get(&svc->store, SHELF_TWINS, key);
+	json_t *twin = kept ? json_deep_copy(kept) : new_twin(&bare);
+	json_object_set(twin, "status", json_object_get(device, "status"));
+	json_object_set(twin, "capabilities", json_object_get(device, "capabilities"));
+	answer_with(a, 200, twin);
 }
 
 static bool is_thumbprint(const char *t)

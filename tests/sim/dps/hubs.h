@@ -1,18 +1,24 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The registry of the linked IoT Hubs, as far as the provisioning service writes to it: a device
- * that registers by X.509 stands there as selfSigned with the thumbprint of its leaf.
+ * The registry of the linked IoT Hubs and their twins, as far as the provisioning service writes to them.
  */
 #ifndef SIM_DPS_HUBS_H
 #define SIM_DPS_HUBS_H
 
 #include "service.h"
 
-/*
- * Puts the device into the hub, or renews its credentials when it is there already. `from` names
- * the hub that it leaves: its record moves when `migrate`, is made afresh else; NULL: none.
- */
-bool hub_admit(struct service *svc, const char *hub, const char *device_id, const char *sha1,
-	const json_t *capabilities, const char *from, bool migrate);
+struct admission {
+	const char *hub, *device_id;
+	const char *from;    /* the hub that it leaves, or NULL */
+	bool migrate;        /* its record and twin move with it, else both are made afresh */
+	const json_t *entry; /* capabilities and initialTwin of what is made */
+};
+
+/* What a device is known by: `selfSigned` with the thumbprint of its leaf, or `sas` with two keys (base64). */
+json_t *hub_thumbprint(const X509 *leaf);
+json_t *hub_keys(const char *primary, const char *secondary);
+
+/* Puts the device into the hub, or renews its credentials (taken) when it is there already. */
+bool hub_admit(struct service *svc, const struct admission *d, json_t *take_authentication);
 
 #endif

@@ -23,6 +23,7 @@ static const char usage[] =
 	"  --rules FILE           faults on demand (JSON); read again when it changes\n"
 	"  --polls N              how often a registration answers \"assigning\" (1)\n"
 	"  --strict-etags         refuse an If-Match whose etag is not quoted\n"
+	"  --bulk-lists-all       a bulk answer names what succeeded too\n"
 	"  --help                 this text\n"
 	"Once it answers it writes DIR/endpoint.json. SIGTERM and SIGINT end it.\n";
 
@@ -65,6 +66,9 @@ static bool take_option(struct options *o, int which, const char *value)
 		return strchr(value, '=') && append(o->group, &o->groups, value);
 	case 'p':
 		return text_number(value, &o->polls) && o->polls >= 0 && o->polls <= 1000;
+	case 'b':
+		o->bulk_lists_all = true;
+		return true;
 	case 'e':
 		o->strict_etags = true;
 		return true;
@@ -80,7 +84,7 @@ static int parse_options(struct options *o, int argc, char **argv)
 		{"listen", required_argument, NULL, 'l'}, {"state", required_argument, NULL, 's'},
 		{"verified-ca", required_argument, NULL, 'c'}, {"group", required_argument, NULL, 'g'},
 		{"rules", required_argument, NULL, 'r'}, {"polls", required_argument, NULL, 'p'},
-		{"strict-etags", no_argument, NULL, 'e'}, {"help", no_argument, NULL, 'h'}, {0},
+		{"strict-etags", no_argument, NULL, 'e'}, {"bulk-lists-all", no_argument, NULL, 'b'}, {"help", no_argument, NULL, 'h'}, {0},
 	};
 	parse_listen(o, "127.0.0.1:0");
 	o->polls = 1;

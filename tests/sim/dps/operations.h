@@ -10,10 +10,16 @@ void group_put(struct service *svc, const struct request *r, struct answer *a);
 void group_get(struct service *svc, const struct request *r, struct answer *a);
 void group_delete(struct service *svc, const struct request *r, struct answer *a);
 void group_query(struct service *svc, const struct request *r, struct answer *a);
+void group_mechanism(struct service *svc, const struct request *r, struct answer *a);
 void enrollment_put(struct service *svc, const struct request *r, struct answer *a);
 void enrollment_get(struct service *svc, const struct request *r, struct answer *a);
 void enrollment_delete(struct service *svc, const struct request *r, struct answer *a);
 void enrollment_query(struct service *svc, const struct request *r, struct answer *a);
+void enrollment_mechanism(struct service *svc, const struct request *r, struct answer *a);
+
+/* bulk.c: up to ten entries in one call */
+void group_bulk(struct service *svc, const struct request *r, struct answer *a);
+void enrollment_bulk(struct service *svc, const struct request *r, struct answer *a);
 
 /* registrations.c: registration records, as the service's owner sees them */
 void registration_get(struct service *svc, const struct request *r, struct answer *a);
@@ -30,6 +36,7 @@ void hub_device_put(struct service *svc, const struct request *r, struct answer 
 void hub_device_get(struct service *svc, const struct request *r, struct answer *a);
 void hub_device_delete(struct service *svc, const struct request *r, struct answer *a);
 void hub_device_list(struct service *svc, const struct request *r, struct answer *a);
+void hub_twin_get(struct service *svc, const struct request *r, struct answer *a);
 
 /* arm.c: the resource and its CA certificates */
 void arm_instance_get(struct service *svc, const struct request *r, struct answer *a);
@@ -40,5 +47,9 @@ void arm_certificate_list(struct service *svc, const struct request *r, struct a
 void arm_certificate_delete(struct service *svc, const struct request *r, struct answer *a);
 void arm_certificate_code(struct service *svc, const struct request *r, struct answer *a);
 void arm_certificate_verify(struct service *svc, const struct request *r, struct answer *a);
+
+/* counts.c: what the emulator itself says */
+void counts_get(struct service *svc, const struct request *r, struct answer *a);
+void counts_delete(struct service *svc, const struct request *r, struct answer *a);
 
 #endif

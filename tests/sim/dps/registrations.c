@@ -21,7 +21,9 @@ const json_t *registration_find(const struct service *svc, const char *registrat
 json_t *registration_result(const json_t *record)
 {
 	json_t *result = must(json_deep_copy(json_object_get(record, "state")));
-	json_object_set_new(result, "x509", json_deep_copy(json_object_get(record, "x509")));
+	json_t *proof = json_object_get(record, "proof");
+	if (proof)
+		json_object_update_new(result, json_deep_copy(proof));
 	return result;
 }
 
@@ -66,14 +68,19 @@ static const char *substatus_of(const struct proof *p, const json_t *old, const 
 	return policy_says(p->entry, "migrateDeviceData") ? "deviceDataMigrated" : "deviceDataReset";
 }
 
+/* What DeviceRegistrationResult says of the proof; a TPM's key is told only once, by the operation. */
 static json_t *proof_shown(const struct proof *p)
 {
+	if (p->by == BY_TPM)
+		return must(json_object());
+	if (p->by == BY_KEY)
+		return must(json_pack("{s:{s:s*}}", "symmetricKey", "enrollmentGroupId", p->group_id));
 	json_t *x509 = must(json_pack("{s:o}", "certificateInfo", cert_info(p->leaf)));
 	if (p->group_id)
 		json_object_set_new(x509, "enrollmentGroupId", json_string(p->group_id));
 	if (p->signer)
 		json_object_set_new(x509, "signingCertificateInfo", cert_info(p->signer));
-	return x509;
+	return must(json_pack("{s:o}", "x509", x509));
 }
 
 static json_t *new_record(const struct proof *p, const json_t *old, const char *hub,
@@ -90,7 +97,7 @@ static json_t *new_record(const struct proof *p, const json_t *old, const char *
 		"registrationId", p->registration_id, "createdDateTimeUtc", created ? created : now,
 		"assignedHub", hub, "deviceId", device_id, "status", "assigned",
 		"substatus", substatus_of(p, old, hub), "lastUpdatedDateTimeUtc", now, "etag", etag,
-		"x509", proof_shown(p), "hubs", hubs, "enrollmentGroupId", p->group_id));
+		"proof", proof_shown(p), "hubs", hubs, "enrollmentGroupId", p->group_id));
 }
 
 bool registration_assign(struct service *svc, const struct proof *p, const json_t **ret_record)
@@ -103,12 +110,15 @@ bool registration_assign(struct service *svc, const struct proof *p, const json_
 	const char *device_id = wanted ? wanted : p->registration_id;
 	const char *before = state_text(old, "assignedHub");
 	const char *from = before && !text_same(before, hub) ? before : NULL;
-	AUTO_TEXT sha1 = cert_sha1(p->leaf);
 	AUTO_TEXT key = text_lower(p->registration_id);
-	if (!hub_admit(svc, hub, device_id, sha1, json_object_get(p->entry, "capabilities"), from,
-		policy_says(p->entry, "migrateDeviceData")) ||
+	const struct admission admission = {hub, device_id, from, policy_says(p->entry, "migrateDeviceData"),
+		p->entry};
+	json_t *authentication = p->by == BY_X509 ? hub_thumbprint(p->leaf)
+		: hub_keys(p->primary, p->secondary);
+	if (!hub_admit(svc, &admission, authentication) ||
 		!store_put(&svc->store, SHELF_REGISTRATIONS, key, new_record(p, old, hub, device_id)))
 		return false;
+	counts_entry(svc, SHELF_REGISTRATIONS, key, COUNT_ASSIGNED);
 	*ret_record = store_get(&svc->store, SHELF_REGISTRATIONS, key);
 	return true;
 }
@@ -132,7 +142,7 @@ void registration_get(struct service *svc, const struct request *r, struct answe
 void registration_delete(struct service *svc, const struct request *r, struct answer *a)
 {
 	const json_t *record = record_asked(svc, r, a);
-	if (!record || !etag_allows_delete(svc, r, json_object_get(record, "state"), a))
+	if (!record || !etag_allows_delete(svc, r->if_match, json_object_get(record, "state"), a))
 		return;
 	AUTO_TEXT key = text_lower(r->arg[0]);
 	store_remove(&svc->store, SHELF_REGISTRATIONS, key);

@@ -1,22 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Registration records: what became of a device that proved itself. A record is kept under its
- * registration id in lower case and holds `state` (DeviceRegistrationState), `x509` (what it proved
- * itself with) and, for the service alone, the group and every hub it was ever assigned to.
+ * registration id in lower case and holds `state` (DeviceRegistrationState), `proof` (what it proved itself
+ * with) and, for the service alone, the group and every hub it was ever assigned to.
  */
 #ifndef SIM_DPS_REGISTRATIONS_H
 #define SIM_DPS_REGISTRATIONS_H
 
-#include "service.h"
-
-/* How a device proved itself. */
-struct proof {
-	const char *registration_id;
-	X509 *leaf;
-	const json_t *entry;  /* the enrollment or group that decided */
-	const char *group_id; /* NULL for an individual enrollment */
-	X509 *signer;         /* the group's certificate in the chain, or NULL */
-};
+#include "prove.h"
 
 /*
  * Assigns the device: chooses the hub by policy and re-provisioning policy, puts the device there,

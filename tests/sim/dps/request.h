@@ -20,7 +20,7 @@
 /* The service's documented limit of a message is 96 KB; ten of the largest make a bulk call. */
 #define REQUEST_BODY_MAX (1u << 20)
 
-enum plane { PLANE_NONE, PLANE_SERVICE, PLANE_DEVICE, PLANE_HUB, PLANE_ARM, PLANES };
+enum plane { PLANE_NONE, PLANE_SERVICE, PLANE_DEVICE, PLANE_HUB, PLANE_ARM, PLANE_EMULATOR, PLANES };
 
 struct operation;
 struct fault;

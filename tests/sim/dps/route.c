@@ -16,7 +16,7 @@
 
 /* First row that fits decides: a word of the API stands before a variable in its place. */
 static const struct operation operations[] = {
-	/* service.json; rights as a policy of the instance spells them */
+	/* service.json; rights as a policy of the instance spells them. Who may read keys could write them. */
 	{"EnrollmentGroup_Query", PLANE_SERVICE, "POST",
 		"/enrollmentGroups/query", "EnrollmentRead", NULL, 0, group_query},
 	{"EnrollmentGroup_CreateOrUpdate", PLANE_SERVICE, "PUT",
@@ -26,9 +26,9 @@ static const struct operation operations[] = {
 	{"EnrollmentGroup_Delete", PLANE_SERVICE, "DELETE",
 		"/enrollmentGroups/{}", "EnrollmentWrite", GROUP, 0, group_delete},
 	{"EnrollmentGroup_RunBulkOperation", PLANE_SERVICE, "POST",
-		"/enrollmentGroups", "EnrollmentWrite", NULL, 0, NULL},
+		"/enrollmentGroups", "EnrollmentWrite", NULL, 0, group_bulk},
 	{"EnrollmentGroup_GetAttestationMechanism", PLANE_SERVICE, "POST",
-		"/enrollmentGroups/{}/attestationmechanism", "EnrollmentRead", GROUP, 0, NULL},
+		"/enrollmentGroups/{}/attestationmechanism", "EnrollmentWrite", GROUP, 0, group_mechanism},
 	{"IndividualEnrollment_Query", PLANE_SERVICE, "POST",
 		"/enrollments/query", "EnrollmentRead", NULL, 0, enrollment_query},
 	{"IndividualEnrollment_CreateOrUpdate", PLANE_SERVICE, "PUT",
@@ -38,9 +38,9 @@ static const struct operation operations[] = {
 	{"IndividualEnrollment_Delete", PLANE_SERVICE, "DELETE",
 		"/enrollments/{}", "EnrollmentWrite", REGISTRATION, 0, enrollment_delete},
 	{"IndividualEnrollment_RunBulkOperation", PLANE_SERVICE, "POST",
-		"/enrollments", "EnrollmentWrite", NULL, 0, NULL},
+		"/enrollments", "EnrollmentWrite", NULL, 0, enrollment_bulk},
 	{"IndividualEnrollment_GetAttestationMechanism", PLANE_SERVICE, "POST",
-		"/enrollments/{}/attestationmechanism", "EnrollmentRead", REGISTRATION, 0, NULL},
+		"/enrollments/{}/attestationmechanism", "EnrollmentWrite", REGISTRATION, 0, enrollment_mechanism},
 	{"DeviceRegistrationState_Query", PLANE_SERVICE, "POST",
 		"/registrations/{}/query", "RegistrationStatusRead", GROUP, 0, registration_query},
 	{"DeviceRegistrationState_Get", PLANE_SERVICE, "GET",
@@ -48,7 +48,7 @@ static const struct operation operations[] = {
 	{"DeviceRegistrationState_Delete", PLANE_SERVICE, "DELETE",
 		"/registrations/{}", "RegistrationStatusWrite", REGISTRATION, 0, registration_delete},
 
-	/* device.json; the device proves itself by its certificate */
+	/* device.json; the device proves itself by certificate or token */
 	{"RuntimeRegistration_RegisterDevice", PLANE_DEVICE, "PUT",
 		"/{}/registrations/{}/register", NULL, REGISTRATION, 1, runtime_register},
 	{"RuntimeRegistration_OperationStatusLookup", PLANE_DEVICE, "GET",
@@ -70,7 +70,7 @@ static const struct operation operations[] = {
 	{"Query_GetTwins", PLANE_HUB, "POST",
 		"/devices/query", "RegistryRead", NULL, 0, NULL},
 	{"Devices_GetTwin", PLANE_HUB, "GET",
-		"/twins/{}", "RegistryRead", DEVICE, 0, NULL},
+		"/twins/{}", "RegistryRead", DEVICE, 0, hub_twin_get},
 	{"Statistics_GetDeviceStatistics", PLANE_HUB, "GET",
 		"/statistics/devices", "RegistryRead", NULL, 0, NULL},
 
@@ -99,11 +99,17 @@ static const struct operation operations[] = {
 		CERT "/generateVerificationCode", "write", NAME, 3, arm_certificate_code},
 	{"DpsCertificate_VerifyCertificate", PLANE_ARM, "POST",
 		CERT "/verify", "write", NAME, 3, arm_certificate_verify},
+
+	/* The emulator's own; no client of the service knows them. */
+	{"Emulator_GetCounts", PLANE_EMULATOR, "GET",
+		"/_emulator/counts", NULL, NULL, 0, counts_get},
+	{"Emulator_ResetCounts", PLANE_EMULATOR, "DELETE",
+		"/_emulator/counts", NULL, NULL, 0, counts_delete},
 };
 
 const char *operation_plane(const struct operation *op)
 {
-	static const char *const names[PLANES] = {"none", "service", "device", "hub", "arm"};
+	static const char *const names[PLANES] = {"none", "service", "device", "hub", "arm", "emulator"};
 	return names[op ? op->plane : PLANE_NONE];
 }
 

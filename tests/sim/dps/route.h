@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The table of operations: every call of the four planes that the emulator knows, by the name that
+ * The table of operations: every call that the emulator knows, by the name that
  * the OpenAPI file gives it. A row without a function is a call of the real service that this
  * emulator does not offer; it answers 405, never a made-up success.
  */
@@ -25,7 +25,7 @@ struct operation {
 	void (*handle)(struct service *svc, const struct request *r, struct answer *a);
 };
 
-/* "service", "device", "hub", "arm" or "none". */
+/* "service", "device", "hub", "arm", "emulator" or "none". */
 const char *operation_plane(const struct operation *op);
 
 /*

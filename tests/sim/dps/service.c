@@ -4,6 +4,7 @@
 #include "arm.h"
 #include "auth.h"
 #include "entries.h"
+#include "holders.h"
 #include "route.h"
 #include "util.h"
 
@@ -120,6 +121,8 @@ bool service_open(struct service *svc, const struct options *o)
 	if (!store_open(&svc->store, o->state) || !open_instance(svc) ||
 		!record_open(&svc->record, o->state) || !rules_open(&svc->rules, o->rules))
 		return false;
+	holders_open(svc);
+	counts_open(svc);
 	for (size_t i = 0; i < o->cas; i++)
 		if (!arm_add_verified(svc, o->ca[i]))
 			return false;
@@ -133,6 +136,8 @@ bool service_open(struct service *svc, const struct options *o)
 
 void service_close(struct service *svc)
 {
+	holders_close(svc);
+	counts_close(svc);
 	store_close(&svc->store);
 	json_decref(svc->instance);
 	rules_close(&svc->rules);
@@ -263,7 +268,8 @@ static void run(struct service *svc, struct request *r, const struct fault *f, s
 {
 	assert(r->op && r->op->handle);
 	int64_t now_s = clock_ms() / 1000 + fault_of(f, EFFECT_CLOCK_SKEW_S, 0);
-	if (!version_fits(r, a) || !auth_allows(svc, r, now_s, a) || !body_fits(r, a))
+	bool ours = r->op->plane == PLANE_EMULATOR;
+	if ((!ours && !version_fits(r, a)) || !auth_allows(svc, r, now_s, a) || !body_fits(r, a))
 		return;
 	r->op->handle(svc, r, a);
 }
@@ -291,6 +297,16 @@ static void set_retry_after(const struct fault *f, struct answer *a)
 	}
 }
 
+/* The record, and the count of what came. */
+static void note(struct service *svc, const struct request *r, const struct answer *a, enum cut cut,
+	bool had_effect)
+{
+	counts_add(svc, COUNT_REQUESTS);
+	if (a->error && had_effect)
+		counts_add(svc, COUNT_REFUSED);
+	record_write(&svc->record, r, a, cut, had_effect && a->status < 400);
+}
+
 struct verdict service_answer(struct service *svc, struct request *r, struct answer *a)
 {
 	pthread_mutex_lock(&svc->lock);
@@ -310,7 +326,9 @@ struct verdict service_answer(struct service *svc, struct request *r, struct ans
 	if (!v.cut)
 		v = (struct verdict){(enum cut)fault_of(&f, EFFECT_CUT_AFTER, CUT_NONE),
 			fault_of(&f, EFFECT_TRUNCATE_BODY, 0)};
-	record_write(&svc->record, r, a, v.cut, had_effect && a->status < 400);
+	if (!r->op || r->op->plane != PLANE_EMULATOR)
+		note(svc, r, a, v.cut, had_effect);
+	counts_save(svc);
 	r->fault = NULL;
 	pthread_mutex_unlock(&svc->lock);
 	return v;

@@ -10,6 +10,7 @@
 #define SIM_DPS_SERVICE_H
 
 #include "answer.h"
+#include "counts.h"
 #include "record.h"
 #include "request.h"
 #include "rules.h"
@@ -33,6 +34,7 @@ struct options {
 	size_t groups;
 	int64_t polls;      /* how often a registration says "assigning" before it is done */
 	bool strict_etags;  /* an If-Match without quotes is 400 */
+	bool bulk_lists_all; /* a bulk answer has a row for what succeeded too */
 };
 
 struct service {
@@ -41,6 +43,9 @@ struct service {
 	json_t *instance; /* name, idScope, policies, hubs, tokens: made once, kept in instance.json */
 	struct rules rules;
 	struct record record;
+	json_t *holders; /* see holders.h */
+	json_t *counts;  /* see counts.h */
+	bool counts_changed;
 	pthread_mutex_t lock;
 	pthread_cond_t stop_called;
 	bool stopping;

@@ -22,7 +22,15 @@ static const char *const shelf_dir[SHELVES] = {
 	[SHELF_OPERATIONS] = "operations",
 	[SHELF_CERTIFICATES] = "certificates",
 	[SHELF_DEVICES] = "devices",
+	[SHELF_TWINS] = "twins",
+	[SHELF_CHALLENGES] = "challenges",
+	[SHELF_COUNTS] = "counts",
 };
+
+const char *store_shelf_name(enum shelf shelf)
+{
+	return shelf_dir[shelf];
+}
 
 /* The key where a file system takes it as it is, percent-encoded else; a hash when too long. */
 static char *file_name(const char *key)

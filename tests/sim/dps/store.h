@@ -19,6 +19,9 @@ enum shelf {
 	SHELF_OPERATIONS,
 	SHELF_CERTIFICATES,
 	SHELF_DEVICES,
+	SHELF_TWINS,
+	SHELF_CHALLENGES,
+	SHELF_COUNTS,
 	SHELVES
 };
 
@@ -30,6 +33,9 @@ struct store {
 /* Makes the directory when it is absent, reads what is in it. Says why not on stderr. */
 bool store_open(struct store *s, const char *dir);
 void store_close(struct store *s);
+
+/* The directory's name: "groups", "enrollments", "registrations", ... */
+const char *store_shelf_name(enum shelf shelf);
 
 /* The record lent, or NULL. */
 json_t *store_get(const struct store *s, enum shelf shelf, const char *key);

@@ -9,6 +9,7 @@ import os
 import re
 import signal
 import ssl
+import struct
 import subprocess
 import sys
 import tempfile
@@ -215,6 +216,15 @@ def signing(text, slot="primary"):
 
 def client(text, slot="primary"):
     return {"type": "x509", "x509": {"clientCertificates": {slot: {"certificate": text}}}}
+
+
+def ek(bits=2048, kind=1, algorithm=0x0b, attributes=0x300B2, modulus=None):
+    """base64 of a TPM2B_PUBLIC in the template of an endorsement key, its modulus as good as random."""
+    modulus = modulus if modulus is not None else bytes([0x80 | os.urandom(1)[0]]) + os.urandom(bits // 8 - 2) + b"\x0b"
+    policy = bytes.fromhex("837197674484b3f81a90cc8d46a5d724fd52d76e06520b64f2a1da1b331469aa")
+    area = struct.pack(">HHIH", kind, algorithm, attributes, len(policy)) + policy
+    area += struct.pack(">HHHHHIH", 6, 128, 0x43, 0x10, bits, 0, len(modulus)) + modulus
+    return base64.b64encode(struct.pack(">H", len(area)) + area).decode()
 
 
 class Case(unittest.TestCase):

@@ -1,6 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
 """Faults on demand, restarts, the command line."""
-import base64
 import concurrent.futures
 import http.client
 import json
@@ -10,7 +9,7 @@ import subprocess
 import time
 
 import emulator
-from emulator import Case, Emulator, main, sas, signing
+from emulator import Case, Emulator, ek, main, sas, signing
 
 
 class Rules(Case):
@@ -241,7 +240,7 @@ class CommandLine(Case):
             body = {"registrationId": name, "attestation": {"type": "tpm", "tpm": {"endorsementKey": key}}}
             return self.emulator.service("PUT", "/enrollments/" + name, body).status
 
-        key = base64.b64encode((314).to_bytes(2, "big") + b"\x00\x01\x00\x0b" + os.urandom(310)).decode()
+        key = ek()
         with concurrent.futures.ThreadPoolExecutor(8) as pool:
             self.assertEqual(set(pool.map(one, range(40))), {200})
         names = [e["registrationId"] for e in self.emulator.record() if e["plane"] == "service" and "registrationId" in e]

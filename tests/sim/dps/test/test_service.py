@@ -6,13 +6,7 @@ import os
 import socket
 import urllib.parse
 
-from emulator import Case, client, main, openssl, parse_connection_string, sas, signing
-
-
-def ek(kind=1, size=316):
-    """The shape of a marshalled TPM2B_PUBLIC, big-endian."""
-    body = kind.to_bytes(2, "big") + b"\x00\x0b" + os.urandom(size - 6)
-    return base64.b64encode((size - 2).to_bytes(2, "big") + body).decode()
+from emulator import Case, client, ek, main, openssl, parse_connection_string, sas, signing
 
 
 class Groups(Case):
@@ -107,7 +101,7 @@ class Groups(Case):
             {}, {"attestation": good}, {"enrollmentGroupId": "other", "attestation": good},
             {"enrollmentGroupId": "w"}, {"enrollmentGroupId": "w", "attestation": {}},
             {"enrollmentGroupId": "w", "attestation": {"type": "none"}},
-            {"enrollmentGroupId": "w", "attestation": {"type": "symmetricKey"}},
+            {"enrollmentGroupId": "w", "attestation": {"type": "symmetricKey", "symmetricKey": {"primaryKey": "AAAA"}}},
             {"enrollmentGroupId": "w", "attestation": {"type": "tpm", "tpm": {"endorsementKey": ek()}}},
             {"enrollmentGroupId": "w", "attestation": client(self.line.text)},
             {"enrollmentGroupId": "w", "attestation": signing("not a certificate")},
@@ -174,7 +168,8 @@ class Individuals(Case):
     def test_an_endorsement_key_of_another_form_is_refused(self):
         little_endian = base64.b64encode(b"\x3a\x01\x00\x00\x01\x00\x0b\x00" + os.urandom(308)).decode()
         longer = base64.b64encode(base64.b64decode(ek()) + b"\0").decode()
-        for key in (little_endian, longer, ek(size=60), ek(kind=8), "AToA", "no base64", ""):
+        for key in (little_endian, longer, ek(modulus=b""), ek(kind=8), ek(algorithm=4), ek(bits=1024),
+                    ek(attributes=0x40072), "AToA", "no base64", ""):
             self.refused(self.put("tpm-2", {"type": "tpm", "tpm": {"endorsementKey": key}}), 400004)
 
     def test_an_x509_enrollment_takes_client_certificates_only(self):
@@ -280,8 +275,7 @@ class Form(Case):
         self.refused(ask("PUT", "/enrollmentGroups/"), 405000)
         self.refused(ask("PUT", "/enrollmentGroups"), 405000)
         self.refused(ask("GET", "/registrations"), 405000)
-        self.refused(ask("POST", "/enrollments", {"mode": "create", "enrollments": []}), 405000)
-        self.refused(ask("POST", "/enrollments/x/attestationmechanism"), 405000)
+        self.refused(ask("PUT", "/enrollments/x/attestationmechanism"), 405000)
 
     def test_a_body_that_is_too_long_is_refused(self):
         body = json.dumps({"enrollmentGroupId": "big", "x": "y" * (1 << 20)})
