@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* main of a fuzz target without libFuzzer: replays a corpus as an ordinary test.
  *
- *   TARGET [--mutations N] FILE…
+ *   TARGET [--flips N] [--mutations N] FILE…
  *
- * Each file is fed whole, cut at every length and with every bit flipped (of a large one: FLIPS_MAX of them, evenly spread);
- * then N inputs are made of it by a few changes each, from a seed that never changes. When the target ends the process,
+ * Each file is fed whole, cut at every length and with every bit flipped (with --flips: N of them, evenly
+ * spread); then inputs are made of it by a few changes each, from a seed that never changes. When the target ends the process,
  * it is said of which input, and the same input comes at the next run. */
 #include "station/base/bytes.h"
 #include "station/base/file.h"
@@ -15,7 +15,6 @@
 #include <string.h>
 #include <unistd.h>
 
-#define FLIPS_MAX 16384
 #define CHANGES_MAX 6
 #define INPUT_MAX ((size_t)64 << 10)
 
@@ -29,6 +28,10 @@ static struct {
 	size_t number;
 	uint64_t random;
 } now;
+
+struct amount {
+	size_t flips, mutations;
+};
 
 static void say_where(void)
 {
@@ -55,9 +58,9 @@ static void feed(const uint8_t *data, size_t len, const char *what, size_t numbe
 	free(exact);
 }
 
-static void feed_damaged(struct bytes *b)
+static void feed_damaged(struct bytes *b, size_t flips)
 {
-	size_t bits = b->len * 8, step = bits / FLIPS_MAX + 1;
+	size_t bits = b->len * 8, step = bits / (flips + 1) + 1;
 	for (size_t len = 0; len <= b->len; len += step)
 		feed(b->data, len, "cut at", len);
 	feed(b->data, b->len, "whole", b->len);
@@ -136,7 +139,7 @@ static void feed_mutated(const struct bytes *b, const struct bytes *other, size_
 	}
 }
 
-static bool replay(char **files, int count, size_t mutations)
+static bool replay(char **files, int count, const struct amount *a)
 {
 	for (int i = 0; i < count; i++) {
 		AUTO(bytes) struct bytes b = {0}, other = {0};
@@ -146,22 +149,22 @@ static bool replay(char **files, int count, size_t mutations)
 			return false;
 		}
 		now.file = files[i];
-		feed_damaged(&b);
-		feed_mutated(&b, &other, mutations);
+		feed_damaged(&b, a->flips);
+		feed_mutated(&b, &other, a->mutations);
 	}
 	return count > 0;
 }
 
 int main(int argc, char **argv)
 {
-	size_t mutations = 1000;
+	struct amount a = {.flips = SIZE_MAX - 1, .mutations = 1000};
 	int first = 1;
-	if (argc > 2 && !strcmp(argv[1], "--mutations")) {
-		mutations = strtoul(argv[2], NULL, 10);
-		first = 3;
+	for (; first + 1 < argc && !strncmp(argv[first], "--", 2); first += 2) {
+		size_t *which = !strcmp(argv[first], "--flips") ? &a.flips : &a.mutations;
+		*which = strtoul(argv[first + 1], NULL, 10);
 	}
 	signal(SIGABRT, on_abort);
 	if (__sanitizer_set_death_callback)
 		__sanitizer_set_death_callback(say_where);
-	return replay(argv + first, argc - first, mutations) ? EXIT_SUCCESS : EXIT_FAILURE;
+	return replay(argv + first, argc - first, &a) ? EXIT_SUCCESS : EXIT_FAILURE;
 }
