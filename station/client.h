@@ -2,10 +2,14 @@
 /* The client's door to a running line: what the console and every verb use. The protocol is in
  * docs/control.md: one JSON object per line over the Unix socket STATE/station.sock, mode 0660.
  *
- *   {"do":"status"}   → {"ok":true,"station":{…},"slots":[{…}],"counts":{…},"audit":{…}}
+ *   {"do":"status"}   → {"ok":true,"station":{…},"slots":[{…}],"counts":{…},
+ *                       "outbox":{…},"audit":{…}}
  *   {"do":"watch"}    → the same with "event":"snapshot", then {"event":"slot","slot":{…}},
  *                       {"event":"counts","counts":{…}}, {"event":"device","device":{…}},
- *                       {"event":"line","line":{…}} as they happen
+ *                       {"event":"outbox","outbox":{…}}, {"event":"line","line":{…}} as they
+ *                       happen
+ *   {"do":"upload"}   → {"ok":true,"outbox":{…}}; the line tries at once to send what waits;
+ *                       with "again":"ID", a unit that went aside waits again
  *   {"do":"stop"}     → {"ok":true}; the line finishes the stages that must not be interrupted
  *   anything else     → {"ok":false,"code":"E-CFG-003","happened":"…","todo":"…","whom":"…",
  *                       "what":"…"}
@@ -22,6 +26,8 @@
  *           "what":"…" (of the error, for engineers),"checkpoint":"…" or ""}
  * device:  {"port","serial","product","vendor_id":"1209","product_id":"7077",
  *           "slot":"" when in no slot,"present":true|false}
+ * outbox:  {"waiting","sent","aside","oldest_ms","offline":true|false,"code","sentence","what"
+ *           (why offline),"since_ms" (of the change between online and offline)}
  * counts:  {"pass","built","hold","fail","open"}   audit: {"size","root"(hex)} */
 #ifndef STATION_CLIENT_H
 #define STATION_CLIENT_H

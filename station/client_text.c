@@ -67,6 +67,22 @@ static bool add_counts(struct bytes *b, const json_t *counts, struct err *e)
 			    (long long)json_int_or(counts, "open", 0));
 }
 
+/* What waits for the service; a line without an outbox says nothing. */
+static bool add_outbox(struct bytes *b, const json_t *outbox, struct err *e)
+{
+	long long waiting = (long long)json_int_or(outbox, "waiting", 0);
+	bool offline = json_is_true(json_object_get(outbox, "offline"));
+	if (!outbox)
+		return true;
+	return bytes_printf(b, e, "outbox waiting %lld sent %lld aside %lld", waiting, (long long)json_int_or(outbox, "sent", 0),
+			    (long long)json_int_or(outbox, "aside", 0)) &&
+	       (!waiting || (bytes_add_text(b, " oldest ", e) && add_time(b, json_int_or(outbox, "oldest_ms", 0), e))) &&
+	       (!offline || (bytes_add_text(b, " offline since ", e) && add_time(b, json_int_or(outbox, "since_ms", 0), e) &&
+			     add_word(b, "", json_text_or(outbox, "code", ""), e) &&
+			     add_word(b, "", json_text_or(outbox, "sentence", ""), e))) &&
+	       bytes_add_text(b, "\n", e);
+}
+
 static bool add_line(struct bytes *b, const json_t *line, struct err *e)
 {
 	return add_time(b, json_int_or(line, "since_ms", 0), e) && add_word(b, "line ", json_text_or(line, "name", "?"), e) &&
@@ -94,7 +110,7 @@ static bool add_snapshot(struct bytes *b, const json_t *event, struct err *e)
 	json_array_foreach(json_object_get(event, "slots"), i, slot)
 		if (!add_slot(b, slot, e))
 			return false;
-	return add_counts(b, json_object_get(event, "counts"), e);
+	return add_counts(b, json_object_get(event, "counts"), e) && add_outbox(b, json_object_get(event, "outbox"), e);
 }
 
 bool client_event_text(const json_t *event, struct bytes *ret, struct err *e)
@@ -106,6 +122,8 @@ bool client_event_text(const json_t *event, struct bytes *ret, struct err *e)
 		return add_slot(ret, json_object_get(event, "slot"), e);
 	if (!strcmp(kind, "counts"))
 		return add_counts(ret, json_object_get(event, "counts"), e);
+	if (!strcmp(kind, "outbox"))
+		return add_outbox(ret, json_object_get(event, "outbox"), e);
 	if (!strcmp(kind, "device"))
 		return add_device(ret, json_object_get(event, "device"), e);
 	if (!strcmp(kind, "line"))

@@ -128,6 +128,18 @@ static bool apply_counts(struct model *m, const json_t *j)
 	return true;
 }
 
+static bool apply_outbox(struct model *m, const json_t *j)
+{
+	if (!json_is_object(j))
+		return false;
+	m->outbox.waiting = bounded(json_int_or(j, "waiting", 0), INT64_MAX);
+	m->outbox.aside = bounded(json_int_or(j, "aside", 0), INT64_MAX);
+	m->outbox.oldest_ms = json_int_or(j, "oldest_ms", 0);
+	m->outbox.offline = json_is_true(json_object_get(j, "offline"));
+	COPY(m->outbox.code, j, "code");
+	return true;
+}
+
 static void read_stages(struct model *m, const json_t *names)
 {
 	size_t i;
@@ -171,6 +183,8 @@ static bool apply_snapshot(struct model *m, const json_t *j)
 	json_array_foreach(json_object_get(j, "devices"), i, x)
 		apply_device(m, x);
 	apply_counts(m, json_object_get(j, "counts"));
+	memset(&m->outbox, 0, sizeof(m->outbox));
+	apply_outbox(m, json_object_get(j, "outbox"));
 	m->audit_size = json_int_or(json_object_get(j, "audit"), "size", 0);
 	COPY(m->audit_root, json_object_get(j, "audit"), "root");
 	return true;
@@ -180,7 +194,7 @@ bool model_apply(struct model *m, const json_t *event)
 {
 	static const struct { const char *event, *member; bool (*apply)(struct model *, const json_t *); } rows[] = {
 		{"slot", "slot", apply_slot}, {"counts", "counts", apply_counts},
-		{"device", "device", apply_device}, {"line", "line", apply_line},
+		{"device", "device", apply_device}, {"line", "line", apply_line}, {"outbox", "outbox", apply_outbox},
 	};
 	const char *kind = json_text_or(event, "event", "");
 	if (!strcmp(kind, "snapshot"))
@@ -202,13 +216,46 @@ bool slot_must_stay(const struct model_slot *s)
 	return s->state != SLOT_EMPTY && !s->safe_to_remove;
 }
 
-/* ---- the headline ---- */
-
 static void add(char *out, size_t room, const char *text)
 {
 	size_t n = strlen(out);
 	copy(out + n, room - n, text);
 }
+
+/* ---- the outbox ---- */
+
+/* In the greatest unit of which there is at least one. */
+static void add_age(int64_t ms, char *out, size_t room)
+{
+	static const struct { int64_t ms; const char *unit; } units[] = {
+		{86400000, "d"}, {3600000, "h"}, {60000, "min"}, {1000, "s"}};
+	char part[64];
+	size_t i = 0;
+	while (i < COUNT_OF(units) - 1 && ms < units[i].ms)
+		i++;
+	snprintf(part, sizeof(part), " (oldest %lld %s", (long long)(ms / units[i].ms), units[i].unit);
+	add(out, room, part);
+}
+
+void model_outbox(const struct model *m, char *out, size_t room)
+{
+	char part[64];
+	out[0] = '\0';
+	if (m->outbox.waiting) {
+		snprintf(part, sizeof(part), "%lld wait for the cloud", (long long)m->outbox.waiting);
+		add(out, room, part);
+		add_age(bounded(m->now_ms - m->outbox.oldest_ms, INT64_MAX), out, room);
+		add(out, room, m->outbox.offline ? "; " : "");
+		add(out, room, m->outbox.offline ? m->outbox.code : "");
+		add(out, room, ")");
+	}
+	if (m->outbox.aside) {
+		snprintf(part, sizeof(part), "%s%lld aside", *out ? ", " : "", (long long)m->outbox.aside);
+		add(out, room, part);
+	}
+}
+
+/* ---- the headline ---- */
 
 /* Names of the slots that the claim holds for, at most `most` of them, then how many more. */
 static size_t add_names(const struct model *m, bool (*claim)(const struct model_slot *), size_t most, char *out, size_t room)

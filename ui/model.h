@@ -46,6 +46,12 @@ struct model {
 	struct model_device device[MODEL_DEVICES_MAX];
 	size_t device_count;
 	int64_t pass, built, hold, fail, open;
+	struct {
+		int64_t waiting, aside;	/* units whose enrollment waits for the service, and that a person must decide on */
+		int64_t oldest_ms;	/* wall clock; 0 if none waits */
+		bool offline;
+		char code[16];		/* why, if offline */
+	} outbox;
 	int64_t audit_size;
 	char audit_root[65];
 	int64_t now_ms;		/* wall clock of the drawing; set by the app */
@@ -61,6 +67,10 @@ void model_lost(struct model *m, const char *why);
 /* What the operator reads first. */
 enum headline_kind { HEADLINE_LOST, HEADLINE_UNFIT, HEADLINE_HANDS_OFF, HEADLINE_BUSY, HEADLINE_PULL, HEADLINE_READY };
 enum headline_kind model_headline(const struct model *m, char *out, size_t room);
+
+/* What waits for the service, in words: "12 wait for the cloud (oldest 3 h; E-DPS-001), 1 aside", with the code while offline; "" if
+ * nothing does. */
+void model_outbox(const struct model *m, char *out, size_t room);
 
 /* True if pulling it now would do harm. */
 bool slot_must_stay(const struct model_slot *s);

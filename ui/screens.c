@@ -32,6 +32,16 @@ static void draw_title(struct canvas *c, const struct model *m)
 	canvas_text(c, 0, c->cols - n, n, STYLE_DIM, right);
 }
 
+/* What waits for the cloud, and then what must always be seen. */
+static void draw_banner(struct canvas *c, const struct model *m)
+{
+	char text[160];
+	model_outbox(m, text, sizeof(text));
+	int used = canvas_text(c, 2, 1, c->cols - 2, STYLE_WORK, text);
+	used += used ? 2 : 0;
+	canvas_text(c, 2, 1 + used, c->cols - 2 - used, STYLE_HOLD, m->banner);
+}
+
 static void draw_headline(struct canvas *c, const struct model *m)
 {
 	static const enum style styles[] = {
@@ -47,7 +57,7 @@ static void draw_headline(struct canvas *c, const struct model *m)
 	else if (*m->sentence && strcmp(m->state, "running") != 0)
 		canvas_text(c, 2, 1, c->cols - 2, STYLE_HOLD, m->sentence);
 	else
-		canvas_text(c, 2, 1, c->cols - 2, STYLE_HOLD, m->banner);
+		draw_banner(c, m);
 }
 
 static void draw_keys(struct canvas *c, const struct screen *now)

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* station report: every unit of the ledger, and what was left in the cloud. */
-#include "db/jobs.h"
+/* station report: every unit of the ledger, what waits for the service or went aside, and what was left in the cloud. */
+#include "db/outbox.h"
 #include "station/base/clock.h"
 #include "station/base/text.h"
 #include "station/cmd/cmd.h"
@@ -39,6 +39,37 @@ static bool add_trace(void *ctx, const char *job, const char *what, const char *
 	return true;
 }
 
+static bool add_outbox(void *ctx, const struct outbox_row *r)
+{
+	char when[CLOCK_TEXT];
+	const struct err_row *row = err_row(err_find(r->error));
+	clock_text(r->queued_ms, when);
+	json_array_append_new(ctx, json_pack("{s:s, s:s, s:s, s:s, s:i, s:s, s:s, s:s}", "job", r->job, "registration_id",
+					     r->registration_id, "state", outbox_state_name(r->state), "since", when, "tries",
+					     (int)r->tries, "code", r->error, "what", r->error_what, "next",
+					     r->error[0] ? row->todo : ""));
+	return true;
+}
+
+/* What the service has not taken yet, or not at all. */
+static bool read_outbox(struct ledger *l, json_t *ret, struct err *e)
+{
+	int64_t waiting = 0, aside = 0;
+	return outbox_scan(l, OUTBOX_WAITING, &waiting, UINT32_MAX, add_outbox, ret, e) &&
+	       outbox_scan(l, OUTBOX_ASIDE, &aside, UINT32_MAX, add_outbox, ret, e);
+}
+
+static void print_outbox(const json_t *outbox)
+{
+	size_t i;
+	const json_t *j;
+	json_array_foreach(outbox, i, j)
+		printf("%-7s  %-52s  since %s  %s %s\n", json_text_or(j, "state", ""), json_text_or(j, "registration_id", ""),
+		       json_text_or(j, "since", ""), json_text_or(j, "code", ""), json_text_or(j, "what", ""));
+	if (json_array_size(outbox))
+		printf("%zu not with the service\n", json_array_size(outbox));
+}
+
 static void print_table(const json_t *jobs, const json_t *traces)
 {
 	size_t i;
@@ -56,19 +87,21 @@ static bool report(const char *path, bool as_json, struct err *e)
 	struct ledger *l = NULL;
 	AUTO(json) json_t *jobs = json_array();
 	AUTO(json) json_t *traces = json_array();
+	AUTO(json) json_t *outbox = json_array();
 	AUTO(bytes) struct bytes text = {.max = (size_t)1 << 30};
 	if (!ledger_open_reader(path, &l, e))
 		return false;
-	bool ok = jobs_scan(l, add_job, jobs, e) && traces_scan(l, add_trace, traces, e);
+	bool ok = jobs_scan(l, add_job, jobs, e) && traces_scan(l, add_trace, traces, e) && read_outbox(l, outbox, e);
 	ledger_close(l);
 	if (!ok)
 		return false;
 	if (!as_json) {
 		print_table(jobs, traces);
+		print_outbox(outbox);
 		return true;
 	}
-	AUTO(json) json_t *both = json_pack("{s:O, s:O}", "units", jobs, "traces", traces);
-	if (!json_canonical(both, &text, e))
+	AUTO(json) json_t *all = json_pack("{s:O, s:O, s:O}", "units", jobs, "traces", traces, "outbox", outbox);
+	if (!json_canonical(all, &text, e))
 		return false;
 	printf("%s\n", bytes_text(&text));
 	return true;
@@ -89,4 +122,4 @@ static int run(int argc, char **argv, struct err *e)
 }
 
 const struct command report_command = {"report", "--config FILE [--json]",
-				       "every unit of the ledger, and what rehearsals left in the cloud", run};
+				       "every unit of the ledger, what waits for the service, and what rehearsals left in the cloud", run};

@@ -36,6 +36,23 @@ static void print_cell(const char *text, int width)
 		printf("%*s", width - used + 1, "");
 }
 
+static void print_outbox(const json_t *outbox)
+{
+	char when[CLOCK_TEXT];
+	long long waiting = (long long)json_int_or(outbox, "waiting", 0);
+	printf("for the service: %lld wait, %lld sent, %lld aside", waiting, (long long)json_int_or(outbox, "sent", 0),
+	       (long long)json_int_or(outbox, "aside", 0));
+	clock_text(json_int_or(outbox, "oldest_ms", 0), when);
+	if (waiting)
+		printf("; the oldest since %s", when);
+	clock_text(json_int_or(outbox, "since_ms", 0), when);
+	if (json_is_true(json_object_get(outbox, "offline"))) {
+		printf("; offline since %s, %s ", when, json_text_or(outbox, "code", ""));
+		print_cell(json_text_or(outbox, "sentence", ""), 0);
+	}
+	printf("\n");
+}
+
 static void print_status(const json_t *status)
 {
 	size_t i;
@@ -59,6 +76,7 @@ static void print_status(const json_t *status)
 	printf("PASS %lld  BUILT %lld  HOLD %lld  FAIL %lld  open %lld\n", (long long)json_int_or(counts, "pass", 0),
 	       (long long)json_int_or(counts, "built", 0), (long long)json_int_or(counts, "hold", 0),
 	       (long long)json_int_or(counts, "fail", 0), (long long)json_int_or(counts, "open", 0));
+	print_outbox(json_object_get(status, "outbox"));
 }
 
 static bool ask_status(const char *config, json_t **ret, struct err *e)

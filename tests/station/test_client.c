@@ -237,6 +237,10 @@ static void events_read_as_lines(void **state)
 	     "1970-01-01T00:00:00.000Z slot 02 FAIL E-TPM-001\n");
 	says("{\"event\":\"counts\",\"counts\":{\"pass\":3}}", "counts PASS 3 BUILT 0 HOLD 0 FAIL 0 open 0\n");
 	says("{\"event\":\"device\",\"device\":{\"port\":\"p\",\"product\":\"K\",\"slot\":\"\",\"present\":false}}", "device p gone K in no slot\n");
+	says("{\"event\":\"outbox\",\"outbox\":{\"waiting\":0,\"sent\":9,\"aside\":1,\"offline\":false}}", "outbox waiting 0 sent 9 aside 1\n");
+	says("{\"event\":\"outbox\",\"outbox\":{\"waiting\":2,\"oldest_ms\":1000,\"offline\":true,\"since_ms\":2000,\"code\":\"E-DPS-001\","
+	     "\"sentence\":\"Gone\\u001b.\"}}", "outbox waiting 2 sent 0 aside 0 oldest 1970-01-01T00:00:01.000Z offline since "
+	     "1970-01-01T00:00:02.000Z E-DPS-001 Gone?.\n");
 	says("{\"event\":\"snapshot\",\"station\":{\"name\":\"n\",\"state\":\"running\"},\"slots\":[{\"name\":\"1\",\"state\":\"empty\"}],\"counts\":{}}",
 	     "1970-01-01T00:00:00.000Z line n running\n1970-01-01T00:00:00.000Z slot 1 empty\ncounts PASS 0 BUILT 0 HOLD 0 FAIL 0 open 0\n");
 	says("{\"event\":\"future\"}", "");

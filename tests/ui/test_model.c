@@ -143,6 +143,51 @@ static void headline_with_many_names_stays_in_its_room(void **state)
 	free(m);
 }
 
+static void waits(const struct model *m, const char *text)
+{
+	char got[160];
+	model_outbox(m, got, sizeof(got));
+	assert_string_equal(got, text);
+}
+
+static void what_waits_is_said_with_the_age_of_the_oldest(void **state)
+{
+	struct model *m = scene_model("tray8");
+	waits(m, "");
+	m->outbox.waiting = 1;
+	m->outbox.oldest_ms = m->now_ms - 59999;
+	waits(m, "1 wait for the cloud (oldest 59 s)");
+	m->outbox.oldest_ms = m->now_ms - 60000;
+	waits(m, "1 wait for the cloud (oldest 1 min)");
+	m->outbox.oldest_ms = m->now_ms - 50 * 3600000;
+	m->outbox.offline = true;
+	strcpy(m->outbox.code, "E-DPS-001");
+	waits(m, "1 wait for the cloud (oldest 2 d; E-DPS-001)");
+	m->outbox.aside = 3;
+	m->outbox.oldest_ms = m->now_ms + 5;	/* a clock that was set back */
+	waits(m, "1 wait for the cloud (oldest 0 s; E-DPS-001), 3 aside");
+	m->outbox.waiting = 0;
+	waits(m, "3 aside");
+	free(m);
+}
+
+static void an_outbox_event_replaces_what_was_known_of_the_outbox(void **state)
+{
+	struct model *m = scene_model("outbox8");
+	struct err e = {0};
+	static const char text[] = "{\"event\":\"outbox\",\"outbox\":{\"waiting\":7,\"aside\":0,\"oldest_ms\":5,\"offline\":false}}";
+	AUTO(json) json_t *event = NULL;
+	assert_int_equal(m->outbox.waiting, 5000);
+	assert_int_equal(m->outbox.aside, 2);
+	assert_true(m->outbox.offline);
+	assert_true(json_parse(text, sizeof(text) - 1, &event, &e));
+	assert_true(model_apply(m, event));
+	assert_int_equal(m->outbox.waiting, 7);
+	assert_int_equal(m->outbox.aside, 0);
+	assert_false(m->outbox.offline);
+	free(m);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -154,6 +199,8 @@ int main(void)
 		cmocka_unit_test(more_slots_and_devices_than_there_is_room_are_left_out),
 		cmocka_unit_test(headline_puts_the_hand_first),
 		cmocka_unit_test(headline_with_many_names_stays_in_its_room),
+		cmocka_unit_test(what_waits_is_said_with_the_age_of_the_oldest),
+		cmocka_unit_test(an_outbox_event_replaces_what_was_known_of_the_outbox),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

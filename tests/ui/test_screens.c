@@ -24,6 +24,14 @@ static void tray_of_eight_shows_word_sentence_and_hands_off(void **state)
 	free(m);
 }
 
+static void what_waits_for_the_cloud_is_said_with_its_age_above_the_tray(void **state)
+{
+	struct view v = {.selected = 3};
+	struct model *m = scene_model("outbox8");
+	check_both("outbox8", "slots", m, &v, false);
+	free(m);
+}
+
 static void finished_tray_says_how_many_to_pull_and_which_failed(void **state)
 {
 	struct view v = {0};
@@ -151,6 +159,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(tray_of_eight_shows_word_sentence_and_hands_off),
+		cmocka_unit_test(what_waits_for_the_cloud_is_said_with_its_age_above_the_tray),
 		cmocka_unit_test(finished_tray_says_how_many_to_pull_and_which_failed),
 		cmocka_unit_test(sixty_four_slots_fit_as_a_dense_grid),
 		cmocka_unit_test(unit_screen_shows_all_fields_and_times),
