@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
-"""`station id` against an independent computation, and against the public vector of Microsoft's own SDK."""
+"""`station id` against independent computations, the public vector of Microsoft's own SDK, and what the openssl tool makes."""
 import base64
 import hashlib
 import os
@@ -68,6 +68,143 @@ class Ids(unittest.TestCase):
         done = subprocess.run([STATION, "id", "--ek", "/nonexistent"], capture_output=True, text=True)
         self.assertIn("E-BASE-002", done.stderr)
         self.assertEqual(subprocess.run([STATION, "id"], capture_output=True).returncode, 2)
+
+
+# What all encodings of a P-256 point have in common.
+P = 2**256 - 2**224 + 2**192 + 2**96 - 1
+B = 0x5AC635D8AA3A93E7B3EBBD55769886BC651D06B0CC53B0F63BCE3C3E27D2604B
+NAMED_P256 = bytes.fromhex("3059301306072a8648ce3d020106082a8648ce3d030107034200")
+
+
+def point_of(spki):
+    """The point at the end of a SubjectPublicKeyInfo of the openssl tool, uncompressed: by our own arithmetic."""
+    if spki[-68:-65] == b"\x03\x42\x00" and spki[-65] in (4, 6, 7):
+        return b"\x04" + spki[-64:]
+    assert spki[-33] in (2, 3) and spki[-36:-33] == b"\x03\x22\x00", spki.hex()
+    x = int.from_bytes(spki[-32:], "big")
+    y = pow(x**3 - 3 * x + B, (P + 1) // 4, P)
+    return b"\x04" + spki[-32:] + (y if y % 2 == spki[-33] % 2 else P - y).to_bytes(32, "big")
+
+
+class Certificates(unittest.TestCase):
+    """--csr and --cert, on what the openssl tool makes."""
+
+    def setUp(self):
+        self.temporary = tempfile.TemporaryDirectory()
+        self.addCleanup(self.temporary.cleanup)
+        self.dir = pathlib.Path(self.temporary.name)
+
+    def openssl(self, *args):
+        return subprocess.run(["openssl", *map(str, args)], check=True, capture_output=True, cwd=self.dir).stdout
+
+    def key(self, name="key.pem", curve="prime256v1", form="uncompressed", encoding="named_curve"):
+        """A fresh key, whose public half others are told in this encoding."""
+        self.openssl("ecparam", "-name", curve, "-genkey", "-noout", "-param_enc", encoding, "-conv_form", form, "-out", name)
+        return self.dir / name
+
+    def csr(self, key, *more, subject="/CN=ignored", form="PEM"):
+        out = self.dir / "unit.csr"
+        self.openssl("req", "-new", "-key", key, "-subj", subject, "-outform", form, "-out", out, *more)
+        return out
+
+    def station_id(self, option, path):
+        return subprocess.run([STATION, "id", option, str(path)], capture_output=True, text=True)
+
+    def refused(self, option, path, code):
+        done = self.station_id(option, path)
+        self.assertEqual((done.returncode, done.stdout), (1, ""))
+        self.assertIn(code, done.stderr)
+
+    def test_csr_gives_the_hash_of_the_public_key_in_its_canonical_form(self):
+        for encoding in ("named_curve", "explicit"):
+            for form in ("uncompressed", "compressed", "hybrid"):
+                key = self.key(form=form, encoding=encoding)
+                spki = self.openssl("pkey", "-in", key, "-pubout", "-outform", "DER", "-ec_conv_form", form,
+                                    "-ec_param_enc", encoding)
+                self.assertEqual(spki.startswith(NAMED_P256 + b"\x04"), (encoding, form) == ("named_curve", "uncompressed"))
+                expected = independent_id(NAMED_P256 + point_of(spki))
+                for file_form in ("PEM", "DER"):
+                    csr = self.csr(key, form=file_form)
+                    self.assertEqual(self.station_id("--csr", csr).stdout, expected + "\n", (encoding, form, file_form))
+
+    def test_one_key_gives_one_id_in_every_encoding(self):
+        key, ids, requests = self.key(), set(), set()
+        for encoding in ("named_curve", "explicit"):
+            for form in ("uncompressed", "compressed", "hybrid"):
+                other = self.dir / "other.pem"
+                self.openssl("ec", "-in", key, "-param_enc", encoding, "-conv_form", form, "-out", other)
+                csr = self.csr(other, form="DER")
+                requests.add(csr.read_bytes()[:100])
+                ids.add(self.station_id("--csr", csr).stdout)
+        self.assertEqual((len(ids), len(requests)), (1, 6))
+
+    def test_rsa_key_gives_the_hash_of_its_public_key(self):
+        for bits in (2048, 3072):
+            self.openssl("genrsa", "-out", "rsa.pem", bits)
+            spki = self.openssl("pkey", "-in", "rsa.pem", "-pubout", "-outform", "DER")
+            self.assertEqual(self.station_id("--csr", self.csr("rsa.pem")).stdout, independent_id(spki) + "\n")
+
+    def test_subject_and_text_around_a_request_change_nothing(self):
+        key = self.key()
+        ids = {self.station_id("--csr", self.csr(key, *more, subject=subject)).stdout
+               for more in ((), ("-text",), ("-newhdr",), ("-addext", "basicConstraints=CA:TRUE"))
+               for subject in ("/CN=a", "/O=Other/CN=Not An Id", "/")}
+        self.assertEqual(len(ids), 1)
+
+    def test_keys_of_other_kinds_are_refused(self):
+        for curve in ("secp384r1", "secp256k1"):
+            for encoding in ("named_curve", "explicit"):
+                self.refused("--csr", self.csr(self.key(curve=curve, encoding=encoding)), "E-ATT-007")
+        self.openssl("genpkey", "-algorithm", "ed25519", "-out", "ed.pem")
+        self.refused("--csr", self.csr("ed.pem"), "E-ATT-007")
+        self.openssl("genrsa", "-out", "weak.pem", 1024)
+        self.refused("--csr", self.csr("weak.pem"), "E-ATT-007")
+        self.openssl("genrsa", "-3", "-out", "three.pem", 2048)
+        self.refused("--csr", self.csr("three.pem"), "E-ATT-007")
+
+    def test_request_that_is_damaged_weakly_signed_or_none_is_refused(self):
+        csr = self.csr(self.key(), form="DER")
+        whole = csr.read_bytes()
+        for damaged in (whole[:-1] + bytes([whole[-1] ^ 1]), whole[:-1], whole + b"\0", b"", b"hello\n"):
+            csr.write_bytes(damaged)
+            self.refused("--csr", csr, "E-ATT-011")
+        self.refused("--csr", self.csr(self.key(), "-sha1"), "E-ATT-011")
+        self.refused("--csr", self.certificate("/CN=unit-1"), "E-ATT-011")
+        self.refused("--csr", self.dir / "absent", "E-BASE-002")
+
+    def certificate(self, subject, form="PEM"):
+        out = self.dir / "unit.crt"
+        self.openssl("req", "-new", "-x509", "-key", self.key(), "-subj", subject, "-outform", form, "-out", out, "-utf8")
+        return out
+
+    def test_certificate_gives_its_common_name(self):
+        for name in ("unit-1", "a", "x" * 64, "0.a_b:c-9"):
+            for form in ("PEM", "DER"):
+                done = self.station_id("--cert", self.certificate("/O=Acme/CN=" + name, form))
+                self.assertEqual((done.stdout, done.returncode), (name + "\n", 0))
+
+    def test_first_certificate_of_a_chain_is_the_units(self):
+        leaf = self.certificate("/CN=unit-1").read_bytes()
+        issuer = self.certificate("/CN=Line CA").read_bytes()
+        chain = self.dir / "chain.pem"
+        chain.write_bytes(self.openssl("pkey", "-in", self.key()) + leaf + issuer)
+        self.assertEqual(self.station_id("--cert", chain).stdout, "unit-1\n")
+
+    def test_common_name_that_is_no_registration_id_is_refused(self):
+        for name in ("Unit-1", "unit 1", "-unit", "unit-", "unit\u00e9", "a+b"):
+            self.refused("--cert", self.certificate("/CN=" + name.replace("+", "\\+")), "E-ID-001")
+        self.refused("--cert", self.certificate("/O=Acme"), "E-ID-001")
+
+    def test_file_that_is_no_certificate_is_refused(self):
+        for content in (b"", b"hello", os.urandom(500), self.csr(self.key()).read_bytes(), self.csr(self.key(), form="DER").read_bytes()):
+            (self.dir / "file").write_bytes(content)
+            self.refused("--cert", self.dir / "file", "E-BASE-009")
+
+    def test_exactly_one_source_is_asked_for(self):
+        csr = self.csr(self.key())
+        done = subprocess.run([STATION, "id", "--csr", csr, "--cert", csr], capture_output=True, text=True)
+        self.assertEqual(done.returncode, 2)
+        self.assertIn("E-CFG-003", done.stderr)
 
 
 if __name__ == "__main__":
