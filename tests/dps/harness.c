@@ -229,6 +229,28 @@ void pem_text(const struct folder *f, const char *name, struct bytes *ret)
 	assert_ok(file_read(folder_at(f, file), ret, &e), &e);
 }
 
+void leaf_quick(const char *common_name, struct bytes *ret)
+{
+	static long serial;
+	struct err e = {0};
+	unsigned char *der = NULL;
+	EVP_PKEY *key = EVP_EC_gen("P-256");
+	X509 *x = X509_new();
+	X509_NAME *name = X509_get_subject_name(x);
+
+	assert_true(X509_set_version(x, X509_VERSION_3) == 1 && ASN1_INTEGER_set(X509_get_serialNumber(x), ++serial) == 1);
+	assert_int_equal(X509_NAME_add_entry_by_txt(name, "CN", MBSTRING_ASC, (const unsigned char *)common_name, -1, -1, 0), 1);
+	assert_true(X509_set_issuer_name(x, name) == 1 && X509_gmtime_adj(X509_getm_notBefore(x), 0)
+		    && X509_gmtime_adj(X509_getm_notAfter(x), 86400) && X509_set_pubkey(x, key) == 1);
+	assert_true(X509_sign(x, key, EVP_sha256()) > 0);
+	int len = i2d_X509(x, &der);
+	assert_true(len > 0);
+	assert_ok(bytes_set(ret, der, (size_t)len, &e), &e);
+	OPENSSL_free(der);
+	X509_free(x);
+	EVP_PKEY_free(key);
+}
+
 /* ---- a device with its key in software ---- */
 
 static bool device_sign(void *ctx, const uint8_t digest[static SHA256_SIZE], struct key_signature *ret, struct err *e)
@@ -349,7 +371,8 @@ static const char *secret_at(const struct folder *f, const char *name, const cha
 	return ref;
 }
 
-void emulator_client(const struct emulator *m, const char *policy, const char *arm_role, struct dps **ret)
+static void client_open(const struct emulator *m, const char *policy, const char *arm_role, uint32_t per_minute, uint32_t in_flight,
+			struct dps **ret)
 {
 	const json_t *arm = json_object_get(m->endpoint, "arm");
 	char secret[200], arm_secret[200];
@@ -360,6 +383,8 @@ void emulator_client(const struct emulator *m, const char *policy, const char *a
 		.id_scope = json_text_or(m->endpoint, "idScope", ""),
 		.ca_file = json_text_or(m->endpoint, "ca", ""),
 		.any_host = true,
+		.per_minute = per_minute,
+		.in_flight = in_flight,
 	};
 	if (policy) {
 		s.auth = "connection-string";
@@ -371,6 +396,16 @@ void emulator_client(const struct emulator *m, const char *policy, const char *a
 		s.arm_secret = secret_at(m->folder, "arm-secret", json_text_or(arm, arm_role, ""), arm_secret);
 	}
 	assert_ok(dps_open(&s, ret, &e), &e);
+}
+
+void emulator_client(const struct emulator *m, const char *policy, const char *arm_role, struct dps **ret)
+{
+	client_open(m, policy, arm_role, 0, 0, ret);
+}
+
+void emulator_paced_client(const struct emulator *m, const char *policy, uint32_t per_minute, uint32_t in_flight, struct dps **ret)
+{
+	client_open(m, policy, NULL, per_minute, in_flight, ret);
 }
 
 json_t *emulator_record(const struct emulator *m)

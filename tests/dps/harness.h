@@ -45,6 +45,9 @@ void pki_leaf(const struct folder *f, const char *name, const char *common_name,
 void pem_text(const struct folder *f, const char *name, struct bytes *ret);
 void pem_der(const struct folder *f, const char *name, struct bytes *ret);
 
+/* A certificate that nobody keeps a key of: self-signed, DER; quickly, for entries that are only stored. */
+void leaf_quick(const char *common_name, struct bytes *ret);
+
 /* A device with its key in software: leaf NAME, sending `chain` too ("line", "line root"; "" for none). */
 struct device {
 	struct remote_key key;
@@ -70,6 +73,8 @@ void emulator_stop(struct emulator *m);
 void emulator_rules(const struct emulator *m, const char *json);
 /* Opens our client on it with this policy's connection string, and ARM as this role; NULL: without. */
 void emulator_client(const struct emulator *m, const char *policy, const char *arm_role, struct dps **ret);
+/* The same, with operations per minute and requests in flight. */
+void emulator_paced_client(const struct emulator *m, const char *policy, uint32_t per_minute, uint32_t in_flight, struct dps **ret);
 /* The record of what it was asked, a list. */
 json_t *emulator_record(const struct emulator *m);
 
