@@ -13,12 +13,14 @@ program says goes to a file, never to a pipe, which a forgotten child could hold
 """
 import contextlib
 import fcntl
+import http.client
 import json
 import os
 import pathlib
 import shutil
 import signal
 import socket
+import ssl
 import struct
 import subprocess
 import sys
@@ -352,6 +354,34 @@ class Bench:
         self.endpoint = wait_until(ready, 20, "dps-emulator")
         self.dps = process
         return self.endpoint
+
+    def _dps_answers(self):
+        port = int(self.endpoint["url"].rsplit(":", 1)[1])
+        try:
+            socket.create_connection(("127.0.0.1", port), 5).close()
+        except ConnectionRefusedError:
+            return False
+        return True
+
+    def dps_goes_dark(self):
+        """The emulated service refuses connections from now on; it forgets nothing."""
+        self.dps.signal(signal.SIGUSR1)
+        wait_until(lambda: not self._dps_answers(), 20, "a dark service")
+
+    def dps_comes_back(self):
+        self.dps.signal(signal.SIGUSR2)
+        wait_until(self._dps_answers, 20, "a service that answers")
+
+    def dps_counts(self):
+        """What became of everything it was asked: totals, and `ids` (docs/dps-emulator.md, Counts)."""
+        context = ssl.create_default_context(cafile=self.endpoint["ca"])
+        port = int(self.endpoint["url"].rsplit(":", 1)[1])
+        link = http.client.HTTPSConnection("127.0.0.1", port, timeout=20, context=context)
+        try:
+            link.request("GET", "/_emulator/counts")
+            return json.loads(link.getresponse().read())
+        finally:
+            link.close()
 
 
 def bundle_fields(data):

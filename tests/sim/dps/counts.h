@@ -17,8 +17,8 @@ enum count {
 	COUNT_UPDATED,
 	COUNT_DELETED,
 	COUNT_ASSIGNED,  /* registrations that ended with a hub */
-	COUNT_REFUSED,   /* answers of 400 and above, but for the next row and faults */
-	COUNT_THROTTLED,
+	COUNT_REFUSED,   /* answers of 400 and above, but for 429 and random faults */
+	COUNT_THROTTLED, /* by the limits, not by a rule */
 	COUNT_FAULTS,    /* random ones; by kind under "faults" */
 	COUNTS
 };

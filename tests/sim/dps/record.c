@@ -64,7 +64,14 @@ static void mask(json_t *doc)
 		mask(v);
 }
 
-static json_t *body_of(const struct request *r)
+json_t *record_masked(const json_t *doc)
+{
+	json_t *copy = must(json_deep_copy(doc));
+	mask(copy);
+	return copy;
+}
+
+json_t *record_body(const struct request *r)
 {
 	if (!r->body_len)
 		return json_null();
@@ -73,13 +80,11 @@ static json_t *body_of(const struct request *r)
 		text_clean(head);
 		return json_string(head);
 	}
-	json_t *copy = must(json_deep_copy(r->json));
-	mask(copy);
-	return copy;
+	return record_masked(r->json);
 }
 
-void record_write(struct record *rec, const struct request *r, const struct answer *a, enum cut cut,
-	bool had_effect)
+void record_write(struct record *rec, const struct request *r, const struct answer *a,
+	const struct outcome *o)
 {
 	static const char *const cuts[] = {[CUT_CLOSE] = "close", [CUT_RESET] = "reset"};
 	const struct operation *op = r->op;
@@ -89,14 +94,16 @@ void record_write(struct record *rec, const struct request *r, const struct answ
 	json_auto_t *line = must(json_pack("{s:I, s:s, s:s, s:s?, s:s, s:s, s:i, s:I, s:b, s:s?, s:o}",
 		"seq", (json_int_t)++rec->seq, "time", now, "plane", operation_plane(op),
 		"operation", op ? op->name : NULL, "method", r->method, "path", r->target,
-		"status", cut ? 0 : a->status, "errorCode", (json_int_t)a->error, "effect", had_effect,
-		"client", client, "body", must(body_of(r))));
+		"status", o->cut ? 0 : a->status, "errorCode", (json_int_t)a->error, "effect", o->had_effect,
+		"client", client, "body", must(record_body(r))));
 	if (op && op->subject && r->arg[op->subject_arg])
 		json_object_set_new(line, op->subject, json_string(r->arg[op->subject_arg]));
 	if (r->hub)
 		json_object_set_new(line, "hub", json_string(r->hub));
-	if (cut)
-		json_object_set_new(line, "cut", json_string(cuts[cut]));
+	if (o->cut)
+		json_object_set_new(line, "cut", json_string(cuts[o->cut]));
+	if (o->chance)
+		json_object_set_new(line, "chance", json_string(o->chance));
 	AUTO_TEXT text = must(json_dumps(line, JSON_COMPACT));
 	AUTO_TEXT whole = text_of("%s\n", text);
 	if (write(rec->fd, whole, strlen(whole)) != (ssize_t)strlen(whole))

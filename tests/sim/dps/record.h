@@ -21,8 +21,21 @@ struct record {
 bool record_open(struct record *rec, const char *dir);
 void record_close(struct record *rec);
 
-/* Appends the line; `cut` says that no answer left. */
-void record_write(struct record *rec, const struct request *r, const struct answer *a, enum cut cut,
-	bool had_effect);
+/* What became of a request beside its answer. */
+struct outcome {
+	enum cut cut;       /* no answer left */
+	bool had_effect;
+	const char *chance; /* the kind of a random fault, or NULL */
+};
+
+/* Appends the line. */
+void record_write(struct record *rec, const struct request *r, const struct answer *a,
+	const struct outcome *o);
+
+/* The request's body for a record: parsed and masked, or its beginning as text, or null. */
+json_t *record_body(const struct request *r);
+
+/* A copy with what stands under the names of secrets masked. */
+json_t *record_masked(const json_t *doc);
 
 #endif

@@ -116,10 +116,13 @@ static bool open_instance(struct service *svc)
 bool service_open(struct service *svc, const struct options *o)
 {
 	svc->options = *o;
+	svc->chance = o->chance;
+	throttle_open(&svc->throttle, &o->throttle);
 	pthread_mutex_init(&svc->lock, NULL);
 	pthread_cond_init(&svc->stop_called, NULL);
 	if (!store_open(&svc->store, o->state) || !open_instance(svc) ||
-		!record_open(&svc->record, o->state) || !rules_open(&svc->rules, o->rules))
+		!record_open(&svc->record, o->state) || !rules_open(&svc->rules, o->rules) ||
+		!traffic_open(&svc->traffic, o->traffic))
 		return false;
 	holders_open(svc);
 	counts_open(svc);
@@ -142,6 +145,8 @@ void service_close(struct service *svc)
 	json_decref(svc->instance);
 	rules_close(&svc->rules);
 	record_close(&svc->record);
+	traffic_close(&svc->traffic);
+	throttle_close(&svc->throttle);
 	pthread_cond_destroy(&svc->stop_called);
 	pthread_mutex_destroy(&svc->lock);
 }
@@ -151,6 +156,13 @@ void service_stop(struct service *svc)
 	pthread_mutex_lock(&svc->lock);
 	svc->stopping = true;
 	pthread_cond_broadcast(&svc->stop_called);
+	pthread_mutex_unlock(&svc->lock);
+}
+
+void service_go_on(struct service *svc)
+{
+	pthread_mutex_lock(&svc->lock);
+	svc->stopping = false;
 	pthread_mutex_unlock(&svc->lock);
 }
 
@@ -271,6 +283,10 @@ static void run(struct service *svc, struct request *r, const struct fault *f, s
 	bool ours = r->op->plane == PLANE_EMULATOR;
 	if ((!ours && !version_fits(r, a)) || !auth_allows(svc, r, now_s, a) || !body_fits(r, a))
 		return;
+	if (!throttle_allows(&svc->throttle, r, a)) {
+		counts_add(svc, COUNT_THROTTLED);
+		return;
+	}
 	r->op->handle(svc, r, a);
 }
 
@@ -297,39 +313,59 @@ static void set_retry_after(const struct fault *f, struct answer *a)
 	}
 }
 
-/* The record, and the count of what came. */
-static void note(struct service *svc, const struct request *r, const struct answer *a, enum cut cut,
-	bool had_effect)
+/* The records, and the count of what came. */
+static void note(struct service *svc, const struct request *r, const struct answer *a,
+	const struct outcome *o)
 {
+	if (r->op && r->op->plane == PLANE_EMULATOR)
+		return;
 	counts_add(svc, COUNT_REQUESTS);
-	if (a->error && had_effect)
+	if (a->error && a->status != 429 && !o->chance)
 		counts_add(svc, COUNT_REFUSED);
-	record_write(&svc->record, r, a, cut, had_effect && a->status < 400);
+	if (o->chance)
+		counts_fault(svc, o->chance);
+	record_write(&svc->record, r, a, o);
+	traffic_write(&svc->traffic, r, a, o->cut);
+}
+
+/* What goes wrong with this request: what a rule says, else what chance says. */
+static struct fault find_fault(struct service *svc, const struct request *r, const char **ret_chance)
+{
+	struct fault f = {0};
+	enum plane plane = r->op ? r->op->plane : PLANE_NONE;
+	bool ruled = false;
+	if (plane == PLANE_EMULATOR)
+		return f;
+	f = rules_meet(&svc->rules, r->op ? r->op->name : "", r->method, r->target);
+	for (enum effect e = 0; e < EFFECTS; e++)
+		ruled = ruled || f.is_set[e];
+	if (!ruled && (plane == PLANE_SERVICE || plane == PLANE_DEVICE))
+		*ret_chance = chance_meet(&svc->chance, &f);
+	return f;
 }
 
 struct verdict service_answer(struct service *svc, struct request *r, struct answer *a)
 {
 	pthread_mutex_lock(&svc->lock);
+	struct outcome o = {0};
 	bool found = route_find(r, a);
-	struct fault f = rules_meet(&svc->rules, r->op ? r->op->name : "", r->method, r->target);
+	struct fault f = find_fault(svc, r, &o.chance);
 	r->fault = &f;
 	if (f.is_set[EFFECT_LATENCY_MS])
 		sleep_ms(svc, f.value[EFFECT_LATENCY_MS]);
-	struct verdict v = {(enum cut)fault_of(&f, EFFECT_CUT_BEFORE, CUT_NONE), false};
-	bool had_effect = found && !v.cut && !f.is_set[EFFECT_STATUS];
-	if (had_effect)
+	o.cut = (enum cut)fault_of(&f, EFFECT_CUT_BEFORE, CUT_NONE);
+	bool runs = found && !o.cut && !f.is_set[EFFECT_STATUS];
+	if (runs)
 		run(svc, r, &f, a);
-	else if (!v.cut && f.is_set[EFFECT_STATUS])
+	else if (!o.cut && f.is_set[EFFECT_STATUS])
 		refuse_by_rule(&f, a);
 	set_retry_after(&f, a);
 	answer_finish(a, r->op ? r->op->plane : PLANE_NONE);
-	if (!v.cut)
-		v = (struct verdict){(enum cut)fault_of(&f, EFFECT_CUT_AFTER, CUT_NONE),
-			fault_of(&f, EFFECT_TRUNCATE_BODY, 0)};
-	if (!r->op || r->op->plane != PLANE_EMULATOR)
-		note(svc, r, a, v.cut, had_effect);
+	o.had_effect = runs && a->status < 400;
+	o.cut = o.cut ? o.cut : (enum cut)fault_of(&f, EFFECT_CUT_AFTER, CUT_NONE);
+	note(svc, r, a, &o);
 	counts_save(svc);
 	r->fault = NULL;
 	pthread_mutex_unlock(&svc->lock);
-	return v;
+	return (struct verdict){o.cut, !o.cut && fault_of(&f, EFFECT_TRUNCATE_BODY, 0)};
 }

@@ -3,18 +3,21 @@
  * The emulated service: one DPS instance, its linked IoT Hubs and its ARM resource.
  *
  * A request comes in as bytes of one connection (server.c) and goes through service_answer(): find
- * the operation in the route's table, look up what shall go wrong, check version, media type and
- * rights, run the operation under the lock, give the answer its plane's form, write the record.
+ * the operation in the route's table, look up what shall go wrong, check version, media type, rights and
+ * limits, run the operation under the lock, give the answer its plane's form, write the record.
  */
 #ifndef SIM_DPS_SERVICE_H
 #define SIM_DPS_SERVICE_H
 
 #include "answer.h"
+#include "chance.h"
 #include "counts.h"
 #include "record.h"
 #include "request.h"
 #include "rules.h"
 #include "store.h"
+#include "throttle.h"
+#include "traffic.h"
 
 #include <jansson.h>
 #include <pthread.h>
@@ -28,12 +31,15 @@ struct options {
 	uint16_t port;
 	const char *state;
 	const char *rules;
+	const char *traffic; /* directory, or NULL */
 	const char *ca[OPTION_LIST_MAX];
 	size_t cas;
 	const char *group[OPTION_LIST_MAX]; /* ID=FILE */
 	size_t groups;
 	int64_t polls;      /* how often a registration says "assigning" before it is done */
 	bool strict_etags;  /* an If-Match without quotes is 400 */
+	struct throttle_options throttle;
+	struct chance chance; /* rate and seed */
 	bool bulk_lists_all; /* a bulk answer has a row for what succeeded too */
 };
 
@@ -43,6 +49,9 @@ struct service {
 	json_t *instance; /* name, idScope, policies, hubs, tokens: made once, kept in instance.json */
 	struct rules rules;
 	struct record record;
+	struct traffic traffic;
+	struct throttle throttle;
+	struct chance chance;
 	json_t *holders; /* see holders.h */
 	json_t *counts;  /* see counts.h */
 	bool counts_changed;
@@ -61,8 +70,9 @@ struct verdict {
 bool service_open(struct service *svc, const struct options *o);
 void service_close(struct service *svc);
 
-/* Ends sleeping rules, before the server is stopped. */
+/* Ends sleeping rules, before the server is stopped; the second lets them sleep again. */
 void service_stop(struct service *svc);
+void service_go_on(struct service *svc);
 
 /* Writes endpoint.json, naming the port that was bound. */
 bool service_announce(struct service *svc, uint16_t port);
