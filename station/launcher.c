@@ -4,6 +4,7 @@
 #include "certs/verifier.h"
 #include "certs/warm.h"
 #include "drivers/sandbox.h"
+#include "drivers/serial.h"
 #include "station/base/clock.h"
 #include "station/base/lockdown.h"
 #include "station/base/log.h"
@@ -71,17 +72,27 @@ static void become_child(struct office *o, const char *name)
 			close(o->job[i].report);
 }
 
+/* A unit's USB node, or the tty that the kernel made of it. */
+static bool device_open(const char *spec, const char *node, int *ret_fd, struct err *e)
+{
+	const struct driver *real = driver_real(spec);
+	if (!real)
+		return err_set(e, E_NO_DRIVER, "no driver %s", spec);
+	if (real->tty)
+		return serial_open(node, ret_fd, e);
+	*ret_fd = open(node, O_RDWR | O_CLOEXEC);
+	return *ret_fd >= 0 || err_errno(e, errno == ENODEV || errno == ENOENT ? E_USB_GONE : E_USB_OPEN, "opening %s", node);
+}
+
 /* Opens the device while nothing of it was read yet: so a failure of that is told on the report socket, and is believed. */
 _Noreturn static void run_driver(const struct ask_job *ask, int line, int verifier, int report)
 {
 	struct err e = {0}, ignored = {0};
 	const struct driver *driver = driver_find(ask->driver);
-	struct driver_port port = {.fd = open(ask->node, O_RDWR | O_CLOEXEC), .path = ask->node};
+	struct driver_port port = {.fd = -1, .path = ask->node, .spec = ask->driver, .file = -1};
 	if (!driver)
 		err_set(&e, E_NO_DRIVER, "no driver %s", ask->driver);
-	else if (port.fd < 0)
-		err_errno(&e, errno == ENODEV || errno == ENOENT ? E_USB_GONE : E_USB_OPEN, "opening %s", ask->node);
-	if (e.code != E_NONE)
+	if (!driver || !device_open(ask->driver, ask->node, &port.fd, &e))
 		_exit(wire_send_err(report, &e, clock_steady_ms() + 1000, &ignored) ? 1 : 2);
 	close(report);
 	sandbox_child(driver, &port, line, verifier);
@@ -93,7 +104,7 @@ _Noreturn static void run_verifier(const struct config *config, const struct ask
 	struct verifier_policy policy = {
 		.roots = p->ek_roots, .root_count = p->ek_root_count,
 		.intermediates = p->ek_intermediates, .intermediate_count = p->ek_intermediate_count,
-		.need_ek_cert = p->need_ek_cert,
+		.need_ek_cert = p->need_ek_cert, .storage_key = p->attestation == ATTEST_TPM,
 	};
 	verifier_child(line, driver, &policy);
 }
@@ -155,6 +166,7 @@ static void signer_setup_of(const struct config *config, struct signer_profile *
 	for (size_t i = 0; i < config->profile_count; i++) {
 		memcpy(profiles[i].name, config->profile[i].name, sizeof(profiles[i].name));
 		profiles[i].validity_days = config->profile[i].validity_days;
+		profiles[i].kind = config->profile[i].attestation == ATTEST_TPM ? INTENT_PERMIT : INTENT_LEAF;
 	}
 	*ret = (struct signer_setup){
 		.chain_path = config->ca_chain, .key_path = config->ca_key, .passphrase = config->ca_passphrase,

@@ -38,7 +38,7 @@ struct children {
 WARN_UNUSED bool launcher_job(const struct launcher *l, const char *node, const char *driver, int profile,
 			      struct children *ret, struct err *e);
 /* Why a child of the job was lost (*e is E_CHILD_LOST): the device could not be opened, which replaces *e (E_USB_GONE,
- * E_USB_OPEN, E_NO_DRIVER), or how the child ended, "driver child killed by signal 9" and the like, put before its
+ * E_USB_OPEN, E_TTY, E_NO_DRIVER), or how the child ended, "driver child killed by signal 9" and the like, put before its
  * text. Waits a moment for the report. */
 void children_cause(const struct children *c, struct err *e);
 /* Ends the job's children. */

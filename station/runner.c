@@ -28,7 +28,8 @@ static void stop_if_told(struct line *l, const struct stage *stage, const char *
 /* An error of the conversation with the device: its children are started anew, and the job begins at the top. */
 static bool wants_reopening(enum err_code code)
 {
-	return code == E_CHILD_LOST || code == E_CHILD_SILENT || code == E_USB || code == E_BRIDGE;
+	return code == E_CHILD_LOST || code == E_CHILD_SILENT || code == E_USB || code == E_BRIDGE || code == E_TTY ||
+	       code == E_SERIAL_LINE;
 }
 
 static bool still_there(const struct runner_hooks *hooks, struct err *e)
