@@ -77,6 +77,8 @@ bool model_knob(struct model *m, const char *name, const char *value, struct why
 	} else if (strcmp(name, "serial_inside") == 0) {
 		ok = (size_t)snprintf(k.serial_inside, sizeof k.serial_inside, "%s", value) < sizeof k.serial_inside
 			|| why_set(w, "serial_inside is at most %zu characters long", sizeof k.serial_inside - 1);
+	} else if (strcmp(name, "lie") == 0) {
+		ok = lie_of(value, &k.lie, w);
 	} else {
 		ok = why_set(w, "no such knob: %s", name);
 	}

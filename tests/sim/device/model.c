@@ -195,16 +195,21 @@ bool model_in(struct model *m, uint8_t *data, size_t room, size_t *ret_len, bool
 	return ready;
 }
 
-void model_info(struct model *m, uint8_t info[INFO_SIZE])
+bool model_info(struct model *m, uint8_t info[INFO_SIZE])
 {
+	unsigned status;
+	size_t len = INFO_SIZE;
 	memset(info, 0, INFO_SIZE);
 	memcpy(info, "TPMB", 4);
 	info[4] = BRIDGE_VERSION;
 	pthread_mutex_lock(&m->lock);
 	info[5] = m->flags;
 	put_u32(info + 8, m->knobs.max_payload);
-	pthread_mutex_unlock(&m->lock);
 	put_u32(info + 12, BUNDLE_MAX);
+	lie_tell(&m->knobs.lie, "GET_INFO", info, INFO_SIZE, &len);
+	bool stalled = lie_refuses(&m->knobs.lie, "GET_INFO", &status);
+	pthread_mutex_unlock(&m->lock);
+	return !stalled;
 }
 
 void model_cancel(struct model *m)
@@ -240,6 +245,24 @@ static bool trigger_fires(struct trigger *t, uint8_t type)
 	if (t->n == 0 || (t->type != 0 && t->type != type))
 		return false;
 	return --t->n == 0;
+}
+
+/* What a frame asks for, by its most telling name. */
+static const char *frame_purpose(const struct frame *f)
+{
+	return f->type == FRAME_TPM && f->len >= 10 ? tpm_code_name(get_u32(f->payload + 6)) : frame_name(f->type);
+}
+
+/* As a bad device has it, which may answer without doing it, or do it and tell a lie. */
+static enum frame_status execute(struct model *m, const struct knobs *knobs, const struct frame *f, struct reply *r)
+{
+	unsigned refused;
+	if (lie_refuses(&knobs->lie, frame_purpose(f), &refused))
+		return (enum frame_status)refused;
+	enum frame_status status = frame_execute(m, knobs, f, r);
+	if (status == STATUS_OK)
+		lie_tell(&knobs->lie, frame_purpose(f), r->payload, r->room, &r->len);
+	return status;
 }
 
 static void stats_count(struct model *m, uint8_t type)
@@ -305,7 +328,7 @@ enum work model_work(struct model *m)
 		stats_count(m, f.type);
 		struct knobs knobs = m->knobs;
 		pthread_mutex_unlock(&m->lock);
-		status = frame_execute(m, &knobs, &f, &r);
+		status = execute(m, &knobs, &f, &r);
 		pthread_mutex_lock(&m->lock);
 		if (r.cut)
 			m->knobs.cut_commit = CUT_NEVER;

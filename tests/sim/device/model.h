@@ -15,6 +15,7 @@
  */
 
 #include "frame.h"
+#include "lie.h"
 #include "store.h"
 #include "tpm_relay.h"
 
@@ -42,6 +43,7 @@ struct knobs {
 	struct trigger cut_before, cut_after;
 	enum store_cut cut_commit;
 	char serial_inside[65]; /* what IDENTIFY says, where that is not what USB says */
+	struct lie lie;
 };
 
 struct stats {
@@ -104,7 +106,8 @@ void model_power_off(struct model *m);
 size_t model_out(struct model *m, const uint8_t *data, size_t len);
 /* One IN transfer of `room` bytes. False: NAK. *overflow: the host's buffer can't take a packet whole. */
 bool model_in(struct model *m, uint8_t *data, size_t room, size_t *ret_len, bool *overflow);
-void model_info(struct model *m, uint8_t info[INFO_SIZE]);
+/* What GET_INFO says; false: it is stalled. */
+bool model_info(struct model *m, uint8_t info[INFO_SIZE]);
 void model_cancel(struct model *m);
 
 /* Waits until a frame is pending; false when the power goes. */

@@ -189,8 +189,7 @@ static int bridge_request(struct usbdev *d, const struct setup *s, uint8_t *data
 	if (s->index != USB_BRIDGE_INTERFACE || s->value != 0)
 		return -EPIPE;
 	if (s->type == 0xc1 && s->request == REQUEST_GET_INFO) {
-		model_info(&d->unit->model, info);
-		return answer(data, room, s, info, sizeof info);
+		return !model_info(&d->unit->model, info) ? -EPIPE : answer(data, room, s, info, sizeof info);
 	}
 	if (s->type == 0x41 && s->request == REQUEST_CANCEL && s->length == 0) {
 		model_cancel(&d->unit->model);

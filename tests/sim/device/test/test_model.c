@@ -447,6 +447,30 @@ static void finish_needs_the_hash_of_the_committed_bundle(void **state)
 	assert_int_equal(status_of(f, FRAME_FINISH, hash, sizeof hash), STATUS_BAD_BUNDLE);
 }
 
+static void liar_refuses_what_it_is_told_to_and_says_other_bytes(void **state)
+{
+	struct fixture *f = *state;
+	struct why w;
+	uint8_t info[INFO_SIZE], bundle[10] = { 5 };
+	static const char *const bad[] = { "", "IDENTIFY", "IDENTIFY:0", "IDENTIFY:0:", "IDENTIFY:0:0", "IDENTIFY:x:00", ":0:00", "IDENTIFY:status:-1" };
+
+	for (size_t i = 0; i < sizeof bad / sizeof *bad; i++)
+		assert_false(model_knob(&f->model, "lie", bad[i], &w));
+	assert_true(model_knob(&f->model, "lie", "BUNDLE_COMMIT:status:6", &w));
+	commit_bundle(f, bundle, sizeof bundle, STATUS_STORAGE);
+	assert_true(model_knob(&f->model, "lie", "GET_INFO:4:0207", &w));
+	assert_true(model_info(&f->model, info));
+	assert_int_equal(info[4], 2);
+	assert_int_equal(info[5], 7);
+	assert_true(model_knob(&f->model, "lie", "GET_INFO:status:1", &w));
+	assert_false(model_info(&f->model, info));
+	assert_true(model_knob(&f->model, "lie", "0", &w));
+	assert_true(model_info(&f->model, info));
+	assert_int_equal(info[4], 1);
+	assert_int_equal(info[5], 0);	/* nothing was stored */
+	commit_bundle(f, bundle, sizeof bundle, STATUS_OK);
+}
+
 static unsigned tpm_status(struct fixture *f, uint32_t code)
 {
 	uint8_t command[10] = { 0x80, 0x01, 0, 0, 0, 10 };
@@ -543,6 +567,7 @@ int main(void)
 		T(bundle_with_a_gap_or_beyond_its_length_is_refused),
 		T(power_cut_before_the_rename_leaves_the_old_bundle_whole),
 		T(power_cut_after_the_rename_leaves_the_new_bundle_whole),
+		T(liar_refuses_what_it_is_told_to_and_says_other_bytes),
 		T(finish_needs_the_hash_of_the_committed_bundle),
 		T(closed_device_carries_the_eight_commands_and_no_other),
 		T(dead_tpm_is_a_status_and_not_a_hang),
