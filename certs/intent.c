@@ -14,6 +14,11 @@ bool intent_is_whole(const struct intent *i)
 
 static const char *const entry_types[] = {[INTENT_LEAF] = "sign.intent", [INTENT_PERMIT] = "permit.intent"};
 
+const char *intent_type(enum intent_kind kind)
+{
+	return entry_types[kind];
+}
+
 bool intent_entry(const struct intent *intent, struct bytes *ret, struct err *e)
 {
 	uint8_t key[SHA256_SIZE];

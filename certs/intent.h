@@ -33,6 +33,9 @@ struct intent {
 /* True if every text ends within its array; what comes from another process is asked this first. */
 bool intent_is_whole(const struct intent *intent);
 
+/* The type of its audit entry: "sign.intent", "permit.intent". */
+const char *intent_type(enum intent_kind kind);
+
 /* Appends the audit entry: canonical JSON {"body":{…},"job":…,"time":…,"type":"sign.intent","v":1} ("permit.intent" for a permit),
  * the key as hex SHA-256 of its SPKI. E_TEXT, E_KEY_WEAK. */
 WARN_UNUSED bool intent_entry(const struct intent *intent, struct bytes *ret, struct err *e);

@@ -14,7 +14,7 @@
 	X(slot, TEXT) AND X(driver, TEXT) AND X(profile, TEXT) AND X(order, TEXT) AND X(model, TEXT) AND X(revision, TEXT) AND \
 	X(stage, TEXT) AND X(verdict, VERDICT) AND X(error, TEXT) AND X(error_what, TEXT) AND X(ek_sha256, BLOB) AND \
 	X(intent_index, INT) AND X(leaf, BYTES) AND X(bundle_sha256, BLOB) AND X(hub, TEXT) AND X(device_id, TEXT) AND \
-	X(closed, INT) AND X(started_ms, INT) AND X(updated_ms, INT) AND X(visits, INT)
+	X(closed, INT) AND X(permitted, INT) AND X(started_ms, INT) AND X(updated_ms, INT) AND X(visits, INT)
 /* In this order, which is that of the parameters of every statement. */
 #define JOB_COLUMNS(X, AND) PLAIN_COLUMNS(X, AND) AND KEY_COLUMNS(X, AND)
 

@@ -34,6 +34,7 @@ struct job_row {
 	uint8_t cert_serial[CERT_SERIAL];	/* reserved before signing */
 	int64_t intent_index;	/* audit entry of the sign intent; -1 if none */
 	struct bytes leaf;	/* DER, once signed */
+	uint8_t permitted;	/* of a unit that gets no leaf: the signer has counted it */
 	uint8_t bundle_sha256[SHA256_SIZE];	/* what was installed */
 	char hub[129], device_id[129];	/* what the rehearsal was answered */
 	uint8_t closed;		/* factory mode was closed by us */

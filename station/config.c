@@ -162,6 +162,7 @@ void config_free(struct config *c)
 			bytes_fini(&c->profile[i].ek_roots[k]);
 			bytes_fini(&c->profile[i].ek_intermediates[k]);
 		}
+		bytes_fini(&c->profile[i].twin);
 	}
 	free(c);
 }

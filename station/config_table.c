@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "station/config_table.h"
+#include "station/dps/individual.h"
 
 const char *const config_section_names[SECTION_KINDS] = {
 	[SECTION_STATION] = "station",
@@ -13,6 +14,12 @@ static const char *const no_yes[] = {"no", "yes", NULL};
 static const char *const roles[] = {[ROLE_LINE] = "line", [ROLE_ENGINEER] = "engineer", NULL};
 static const char *const ids[] = {
 	[ID_EK_SHA256] = "ek-sha256", [ID_SPKI_SHA256] = "spki-sha256", [ID_TEMPLATE] = "template", NULL};
+static const char *const attestations[] = {
+	[ATTEST_X509_GROUP] = "x509-group", [ATTEST_X509_INDIVIDUAL] = "x509-individual", [ATTEST_TPM] = "tpm", NULL};
+static const char *const allocations[] = {[ALLOCATION_ANY] = "instance", [ALLOCATION_HASHED] = "hashed",
+					  [ALLOCATION_GEO] = "geo-latency", [ALLOCATION_STATIC] = "static", NULL};
+static const char *const reprovisions[] = {
+	[REPROVISION_MIGRATE] = "migrate", [REPROVISION_RESET] = "reset", [REPROVISION_NEVER] = "never", NULL};
 static const char *const others[] = {[OTHER_REFUSE] = "refuse", [OTHER_REPLACE] = "replace", NULL};
 static const char *const optional_required[] = {"optional", "required", NULL};
 
@@ -55,7 +62,14 @@ const struct config_row config_rows[] = {
 	DPS_ROW("arm_token", value_secret, arm_token, ""),
 
 	PROFILE_ROW("driver", value_driver, driver, "tpm_bridge"),
-	PROFILE_ROW("group", value_name, group, NULL),
+	PROFILE_ROW("attestation", value_choice, attestation, "x509-group", .choices = attestations),
+	PROFILE_ROW("group", value_name, group, ""),
+	PROFILE_ROW("device_id", value_device_id, device_id, ""),
+	PROFILE_ROW("hub", value_host, hub, ""),
+	PROFILE_ROW("allocation", value_choice, allocation, "instance", .choices = allocations),
+	PROFILE_ROW("twin", value_path, twin_path, ""),
+	PROFILE_ROW("reprovision", value_choice, reprovision, "migrate", .choices = reprovisions),
+	PROFILE_ROW("edge", value_choice, edge, "no", .choices = no_yes),
 	PROFILE_ROW("id", value_choice, id, "ek-sha256", .choices = ids),
 	PROFILE_ROW("id_template", value_template, id_template, ""),
 	PROFILE_ROW("ek_roots", value_path, ek_roots_path, ""),

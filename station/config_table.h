@@ -53,6 +53,8 @@ bool value_count(const struct config_value *v, struct err *e);
 bool value_handle(const struct config_value *v, struct err *e);		/* 0x81…: a persistent handle of a TPM's owner */
 bool value_last_day(const struct config_value *v, struct err *e);	/* YYYY-MM-DD: its last millisecond in UTC */
 bool value_template(const struct config_value *v, struct err *e);	/* of a registration id */
+bool value_device_id(const struct config_value *v, struct err *e);	/* a template of a device's id in its hub */
+bool value_host(const struct config_value *v, struct err *e);		/* a host's name, without scheme and port */
 bool value_port(const struct config_value *v, struct err *e);		/* as `station devices` prints it */
 bool value_arm_id(const struct config_value *v, struct err *e);
 bool value_driver(const struct config_value *v, struct err *e);		/* one that this build has */
@@ -73,6 +75,8 @@ struct config_seen {
 };
 
 void config_check_dps(const struct config *c, const struct config_seen *seen, struct mistakes *m);
+bool config_given(const struct config_seen *seen, const char *name);
+/* config_profile.c */
 void config_check_profile(struct config_profile *p, const struct config_seen *seen, struct mistakes *m);
 void config_check_slots(struct config *c, const struct config_seen *seen_slots, struct mistakes *m);
 

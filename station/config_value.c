@@ -197,6 +197,29 @@ bool value_template(const struct config_value *v, struct err *e)
 	return store(v, v->text, e);
 }
 
+bool value_device_id(const struct config_value *v, struct err *e)
+{
+	static const uint8_t hash[SHA256_SIZE];
+	const struct regid_facts shortest = {.serial = "0", .model = "0", .ek_sha256 = hash, .id = "0"};
+	char id[DEVICE_ID_ROOM];
+	struct err why = {0};
+	if (!text_is_printable(v->text, strlen(v->text)))
+		return err_set(e, E_CONFIG, "%s must be printable ASCII", v->row->name);
+	if (!regid_device_id(v->text, &shortest, id, &why))
+		return err_set(e, E_CONFIG, "%s makes no valid device id: %s", v->row->name, why.what);
+	if (!strstr(v->text, "{serial}") && !strstr(v->text, "{ek}") && !strstr(v->text, "{id}"))
+		return err_set(e, E_CONFIG, "%s gives every unit one id; it needs {id}, {serial} or {ek}", v->row->name);
+	return store(v, v->text, e);
+}
+
+bool value_host(const struct config_value *v, struct err *e)
+{
+	for (const char *p = v->text; *p; p++)
+		if (!isascii(*p) || (!isalnum((unsigned char)*p) && *p != '-' && *p != '.'))
+			return err_set(e, E_CONFIG, "%s must be a host's name, such as NAME.azure-devices.net", v->row->name);
+	return store(v, v->text, e);
+}
+
 /* CONTROLLER "-usb-" N ":" PORT { "." PORT }, as udev's ID_PATH has it. */
 static bool port_is_path(const char *text)
 {

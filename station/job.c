@@ -13,7 +13,7 @@ void job_init(struct job *j, struct line *line, const struct config_slot *slot, 
 	j->line = line;
 	j->slot = slot;
 	j->profile = &line->config->profile[slot->profile];
-	j->driver = driver_find(j->profile->driver);
+	j->driver = driver_real(j->profile->driver);
 	j->usb = *usb;
 	j->device.fd = -1;
 	j->children = (struct children){-1, -1, -1};
@@ -50,6 +50,11 @@ const char *job_state_name(enum job_state state)
 {
 	static const char *const names[] = {"new", "working", "waiting", "done"};
 	return names[state];
+}
+
+bool job_is_open(const struct job *j)
+{
+	return !j->identity.factory_closed;
 }
 
 const char *job_audit_name(const struct job *j)

@@ -13,6 +13,9 @@
 
 enum job_state { JOB_NEW, JOB_WORKING, JOB_WAITING, JOB_DONE };
 
+struct proof;
+struct way;
+
 struct job {
 	struct line *line;
 	const struct config_slot *slot;
@@ -29,6 +32,8 @@ struct job {
 	struct err error;		/* why it ended, or why it waits */
 
 	const struct driver *driver;	/* the real one: facts only */
+	const struct proof *proof;	/* set by detect */
+	const struct way *way;
 	struct sandbox device;		/* what the stages call, through sandbox_driver */
 	struct children children;
 	int64_t deadline_ms;		/* of the running stage; steady */
@@ -38,6 +43,7 @@ struct job {
 	struct ek_verdict ek;
 	struct attest_verdict attest;
 	struct driver_bundle bundle;
+	struct err unsent;		/* why its enrollment still waits in the outbox; E_NONE: it does not */
 	char checkpoint[SIGNER_NOTE_MAX];	/* the one that leaves with the result */
 	uint32_t took_ms[STAGES_MAX];
 };
@@ -52,6 +58,9 @@ void job_enter(struct job *j, enum job_state state, int stage);
 struct driver_call job_call(const struct job *j);
 
 const char *job_state_name(enum job_state state);
+
+/* Factory mode is open: the unit can be written to. */
+bool job_is_open(const struct job *j);
 
 /* The name under which the job stands in the audit log: its id, or its visit before that. */
 const char *job_audit_name(const struct job *j);

@@ -2,6 +2,7 @@
 #include "station/journal.h"
 #include "station/base/clock.h"
 #include "station/base/text.h"
+#include "station/way.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -30,13 +31,15 @@ static void evidence_identify(const struct job *j, json_t *body)
 
 static void evidence_read_key(const struct job *j, json_t *body)
 {
+	set_text(body, "visit", j->visit);
+	json_object_set_new(body, "recognised", json_boolean(j->recognised));
+	if (j->driver->proof != PROOF_TPM)
+		return;
 	set_hash(body, "ek_sha256", j->ek.ek_sha256);
 	set_hash(body, "ek_spki_sha256", j->ek.spki_sha256);
 	set_hash(body, "ek_cert_sha256", j->ek.cert_sha256);
 	set_text(body, "manufacturer", j->ek.manufacturer);
 	set_text(body, "template", j->ek.template_name);
-	set_text(body, "visit", j->visit);
-	json_object_set_new(body, "recognised", json_boolean(j->recognised));
 }
 
 static void evidence_attest(const struct job *j, json_t *body)
@@ -56,15 +59,23 @@ static void evidence_sign(const struct job *j, json_t *body)
 	char serial[2 * CERT_SERIAL + 1];
 	uint8_t hash[SHA256_SIZE];
 	hex_encode(j->row.cert_serial, CERT_SERIAL, serial);
-	sha256_of(j->row.leaf.data, j->row.leaf.len, hash);
 	set_text(body, "serial_number", serial);
-	set_hash(body, "leaf_sha256", hash);
 	json_object_set_new(body, "intent", json_integer(j->row.intent_index));
+	if (!j->row.leaf.len)
+		return;
+	sha256_of(j->row.leaf.data, j->row.leaf.len, hash);
+	set_hash(body, "leaf_sha256", hash);
 }
 
 static void evidence_install(const struct job *j, json_t *body)
 {
 	set_hash(body, "bundle_sha256", j->row.bundle_sha256);
+}
+
+static void evidence_enroll(const struct job *j, json_t *body)
+{
+	set_text(body, "attestation", j->way->name);
+	json_object_set_new(body, "waits", json_boolean(j->unsent.code != E_NONE));
 }
 
 static void evidence_verify(const struct job *j, json_t *body)
@@ -79,7 +90,7 @@ static const struct {
 } evidences[] = {
 	{"identify", evidence_identify}, {"read-key", evidence_read_key}, {"attest", evidence_attest},
 	{"derive-id", evidence_id},	 {"sign", evidence_sign},	  {"install", evidence_install},
-	{"verify", evidence_verify},
+	{"enroll", evidence_enroll},	 {"verify", evidence_verify},
 };
 
 /* ---- entries ---- */

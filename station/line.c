@@ -81,21 +81,21 @@ void line_unit_leaves(struct line *l, const struct config_slot *slot)
 }
 
 /* The other slot that holds this key, or slot_count. With the lock held. */
-static size_t holder(const struct line *l, const uint8_t ek_spki[static SHA256_SIZE], size_t mine)
+static size_t holder(const struct line *l, const uint8_t name[static SHA256_SIZE], size_t mine)
 {
 	size_t i = 0;
 	while (i < l->config->slot_count &&
-	       (i == mine || !l->unit[i].claimed || memcmp(l->unit[i].ek_spki, ek_spki, SHA256_SIZE) != 0))
+	       (i == mine || !l->unit[i].claimed || memcmp(l->unit[i].name, name, SHA256_SIZE) != 0))
 		i++;
 	return i;
 }
 
-static bool claim(struct line *l, const uint8_t ek_spki[static SHA256_SIZE], size_t mine, int64_t deadline_ms, struct err *e)
+static bool claim(struct line *l, const uint8_t name[static SHA256_SIZE], size_t mine, int64_t deadline_ms, struct err *e)
 {
-	for (size_t other; (other = holder(l, ek_spki, mine)) < l->config->slot_count;) {
+	for (size_t other; (other = holder(l, name, mine)) < l->config->slot_count;) {
 		struct timespec end;
 		if (l->unit[other].there)
-			return err_set(e, E_CLONE, "the same endorsement key is in slot %s at this moment",
+			return err_set(e, E_CLONE, "the same unit, by its endorsement key or serial number, is in slot %s at this moment",
 				       l->config->slot[other].name);
 		if (!clock_left_ms(deadline_ms))
 			return err_set(e, E_UNIT_BUSY, "slot %s has not let go of this unit", l->config->slot[other].name);
@@ -104,15 +104,15 @@ static bool claim(struct line *l, const uint8_t ek_spki[static SHA256_SIZE], siz
 		pthread_cond_timedwait(&l->released, &l->lock, &end);
 	}
 	l->unit[mine].claimed = true;
-	memcpy(l->unit[mine].ek_spki, ek_spki, SHA256_SIZE);
+	memcpy(l->unit[mine].name, name, SHA256_SIZE);
 	return true;
 }
 
-bool line_claim_unit(struct line *l, const uint8_t ek_spki[static SHA256_SIZE], const struct config_slot *slot, int64_t deadline_ms,
+bool line_claim_unit(struct line *l, const uint8_t name[static SHA256_SIZE], const struct config_slot *slot, int64_t deadline_ms,
 		     struct err *e)
 {
 	pthread_mutex_lock(&l->lock);
-	bool ok = claim(l, ek_spki, index_of(l, slot), deadline_ms, e);
+	bool ok = claim(l, name, index_of(l, slot), deadline_ms, e);
 	pthread_mutex_unlock(&l->lock);
 	return ok;
 }

@@ -1,20 +1,21 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The sentence: detect the device, identify it, read its endorsement key, make its leaf key, attest that both live in
- * one genuine TPM, derive its registration id, sign its leaf, install leaf and chain, enroll it, verify by registering
- * as the device would, finish its factory mode, record.
+/* The sentence: detect the device, identify it, read the key that says which unit it is, make its own key, attest that this unit
+ * holds it, derive its registration id, sign its leaf, install what it needs to register, enroll it, verify by registering as
+ * the device would, finish its factory mode, record.
+ *
+ * What a unit can prove is one of two things (station/proof.h), and how the service is to know it one of three (station/way.h).
  *
  * Every stage may be run again after a power cut at any instant: it looks at what is there first, and what it made
  * before is found again. A device that comes back starts at the top; the ledger and the device together say what is
  * already done. */
 #include "station/pipeline.h"
-#include "certs/ca.h"
-#include "certs/remote_key.h"
 #include "station/base/text.h"
 #include "station/bundle.h"
-#include "station/dps/runtime.h"
-#include "station/reserve.h"
+#include "station/proof.h"
 #include "station/regid.h"
+#include "station/reserve.h"
 #include "station/result.h"
+#include "station/way.h"
 
 #include <string.h>
 
@@ -31,19 +32,18 @@ static bool verify(struct job *j, struct err *e);
 static bool finish(struct job *j, struct err *e);
 static bool record(struct job *j, struct err *e);
 
-static bool device_is_open(const struct job *j);
 static bool factory_mode_ends_here(const struct job *j);
 
 const struct stage pipeline[] = {
 	{"detect", detect, NULL, TOUCH_READ, 3, 10000, false, "Opening the unit"},
 	{"identify", identify, NULL, TOUCH_READ, 3, 10000, false, "Asking who it is"},
-	{"read-key", read_key, NULL, TOUCH_READ | TOUCH_DEVICE, 2, 200000, false, "Reading its endorsement key"},
+	{"read-key", read_key, NULL, TOUCH_READ | TOUCH_DEVICE, 2, 200000, false, "Finding out which unit it is"},
 	{"make-key", make_key, NULL, TOUCH_DEVICE, 2, 60000, false, "Making its key"},
-	{"attest", attest, NULL, TOUCH_READ, 2, 60000, false, "Proving its TPM"},
+	{"attest", attest, NULL, TOUCH_READ, 2, 60000, false, "Proving its key"},
 	{"derive-id", derive_id, NULL, TOUCH_LEDGER, 1, 1000, true, "Deriving its id"},
-	{"sign", sign, NULL, TOUCH_LEDGER, 2, 40000, true, "Signing its certificate"},
-	{"install", install, device_is_open, TOUCH_DEVICE, 3, 30000, false, "Installing its certificate"},
-	{"enroll", enroll, device_is_open, TOUCH_CLOUD, 3, 60000, true, "Enrolling it"},
+	{"sign", sign, NULL, TOUCH_LEDGER, 2, 40000, true, "Granting its identity"},
+	{"install", install, job_is_open, TOUCH_DEVICE, 3, 30000, false, "Installing its identity"},
+	{"enroll", enroll, job_is_open, TOUCH_CLOUD, 3, 60000, true, "Enrolling it"},
 	{"verify", verify, NULL, TOUCH_READ | TOUCH_CLOUD, 3, 90000, false, "Registering as it will"},
 	{"finish", finish, factory_mode_ends_here, TOUCH_DEVICE, 3, 10000, false, "Closing factory mode"},
 	{"record", record, NULL, TOUCH_LEDGER, 2, 20000, true, "Writing the record"},
@@ -55,6 +55,8 @@ static const struct driver *const device = &sandbox_driver;
 /* Opens the device in a child of its own; its judge is forked with it. */
 static bool detect(struct job *j, struct err *e)
 {
+	j->proof = proof_of(j->driver);
+	j->way = way_of(j->profile);
 	if (!usb_match(&j->usb, j->driver))
 		return err_set(e, E_NO_DRIVER, "%s \"%s\" is nothing for driver %s", j->usb.maker, j->usb.product, j->profile->driver);
 	device->close(&j->device);
@@ -66,78 +68,44 @@ static bool detect(struct job *j, struct err *e)
 	return device->open(&j->device, &port, &call, e);
 }
 
-/* Who it says it is: the label on USB and the one inside must agree. */
+/* Who it says it is: the label on USB and the one inside must agree, unless USB's is of a bridge in front of the unit. */
 static bool identify(struct job *j, struct err *e)
 {
 	const struct driver_call call = job_call(j);
 	if (!device->identify(&j->device, &call, &j->identity, e))
 		return false;
-	if (strcmp(j->identity.serial, j->usb.serial) != 0)
+	if (!j->driver->bridged && strcmp(j->identity.serial, j->usb.serial) != 0)
 		return err_set(e, E_SERIAL_MISMATCH, "\"%s\" on USB, \"%s\" inside", j->usb.serial, j->identity.serial);
 	return true;
 }
 
-/* Something lies in the endorsement key's place that is not the key which the unit's certificate names. */
-static bool is_other_key(enum err_code code)
-{
-	return code == E_EK_MISMATCH || code == E_EK_TEMPLATE;
-}
-
-/* Reads and judges the endorsement key, puts the TCG's own in its place where none is (or where the profile says replace), and
- * finds out whether the unit is known. */
+/* Which unit it is, and whether it is known. */
 static bool read_key(struct job *j, struct err *e)
 {
-	const struct driver_call call = job_call(j);
-	const struct driver_ek_request persist = {.replace_mismatch = j->profile->ek_mismatch == OTHER_REPLACE};
-	struct driver_ek_read got;
-	struct err first = {0};
-	if (!device->read_ek(&j->device, &call, &got, e))
-		return false;
-	bool judged = got.present && verifier_client_judge_ek(j->children.verifier, j->deadline_ms, &j->ek, &first);
-	bool may_make = !got.present || (is_other_key(first.code) && persist.replace_mismatch);
-	if (!judged && !may_make)
-		return err_native(e, first.code, first.native, "%s", first.what);
-	if (!judged && !device_is_open(j))
-		return err_set(e, E_EK_MISSING, "none lies at its place, and factory mode is closed");
-	if (!judged && (!device->persist_ek(&j->device, &call, &persist, e) ||
-			!verifier_client_judge_ek(j->children.verifier, j->deadline_ms, &j->ek, e)))
-		return false;
-	return reserve_unit(j, e);
+	return j->proof->read_key(j, e);
 }
 
 /* The key of this job: the same job gets the same key back. */
 static bool make_key(struct job *j, struct err *e)
 {
 	const struct driver_call call = job_call(j);
-	struct driver_key_request req = {.handle = j->profile->key_handle,
+	struct driver_key_request req = {.storage = !j->way->certificate, .handle = j->profile->key_handle,
 					 .replace_other = j->profile->existing_key == OTHER_REPLACE};
 	struct driver_key_made made;
 	sha256_of(j->row.id, strlen(j->row.id), req.seed);
 	return device->make_key(&j->device, &call, &req, &made, e);
 }
 
-/* Fresh challenge: this TPM holds its endorsement key, and the leaf key lives beside it. A closed unit can only be recognised. */
+/* Fresh challenge: it is this unit that holds the key. */
 static bool attest(struct job *j, struct err *e)
 {
-	const struct driver_call call = job_call(j);
-	int judge = j->children.verifier;
-	bool open = device_is_open(j);
-	if (open && !device->read_ak(&j->device, &call, e))
-		return false;
-	if (!verifier_client_challenge(judge, j->deadline_ms, open ? CHALLENGE_AK : CHALLENGE_LEAF, e) ||
-	    !device->activate(&j->device, &call, e))
-		return false;
-	if (open && !device->certify(&j->device, &call, e))
-		return false;
-	if (!verifier_client_judge_attestation(judge, j->deadline_ms, &j->attest, e))
-		return false;
-	return reserve_leaf_key(j, e);
+	return j->proof->attest(j, e);
 }
 
 /* The template itself was proved with the configuration: what does not fit is what the unit says of itself. */
 static bool id_from_template(const struct job *j, char id[static REGID_ROOM], struct err *e)
 {
-	const struct regid_facts facts = {j->identity.serial, j->identity.model, j->ek.ek_sha256};
+	const struct regid_facts facts = {j->identity.serial, j->identity.model, j->ek.ek_sha256, NULL};
 	struct err why = {0};
 	return regid_from_template(j->profile->id_template, &facts, id, &why) ||
 	       err_set(e, why.code == E_ID_INVALID ? E_ID_UNIT : why.code, "%s", why.what);
@@ -161,47 +129,20 @@ static bool derive_id(struct job *j, struct err *e)
 	return reserve_id(j, id, e);
 }
 
-static bool leaf_holds(const struct job *j, struct err *e)
-{
-	struct bytes chain[SIGNER_CHAIN_MAX];
-	const struct signer_info *ca = &j->line->signing.info;
-	size_t count = signing_chain(&j->line->signing, chain);
-	return cert_chain_holds(j->row.leaf.data, j->row.leaf.len, chain, count, ca->root, ca->root_len, e);
-}
-
-/* A leaf of an earlier visit, which must not be installed under a chain that is not its own. What a closed unit holds
- * is not changed any more. */
-static bool leaf_is_still_good(const struct job *j, struct err *e)
-{
-	struct err why = {0};
-	return !device_is_open(j) || leaf_holds(j, &why) || err_native(e, E_LEAF_OTHER, why.native, "%s", why.what);
-}
-
-/* The intent goes on record first, then the signer signs against the proof of it. What was signed before is in the ledger. */
+/* The identity is counted, and signed where there is something to sign, against the record of the intent. */
 static bool sign(struct job *j, struct err *e)
 {
-	struct intent intent;
-	struct leaf_reply reply;
-	if (j->row.leaf.len)
-		return leaf_is_still_good(j, e);
-	if (!reserve_intent(j, &intent, e) ||
-	    !signing_leaf(&j->line->signing, &intent, (uint64_t)j->row.intent_index, &reply, e))
-		return false;
-	return bytes_set(&j->row.leaf, reply.der, reply.len, e);
-}
-
-static bool device_is_open(const struct job *j)
-{
-	return !j->identity.factory_closed;
+	return j->way->sign(j, e);
 }
 
 static bool build_bundle(struct job *j, struct err *e)
 {
 	struct bytes chain[SIGNER_CHAIN_MAX];
 	const struct bundle_parts parts = {
-		.leaf = &j->row.leaf, .chain = chain, .chain_count = signing_chain(&j->line->signing, chain),
+		.leaf = j->way->certificate ? &j->row.leaf : NULL, .chain = chain,
+		.chain_count = signing_chain(&j->line->signing, chain),
 		.id_scope = dps_id_scope(j->line->dps), .global_endpoint = dps_global_endpoint(j->line->dps),
-		.registration_id = j->row.registration_id, .key_handle = j->profile->key_handle,
+		.registration_id = j->row.registration_id, .key_handle = j->driver->proof == PROOF_TPM ? j->profile->key_handle : 0,
 	};
 	return bundle_build(&parts, &j->bundle, e);
 }
@@ -228,18 +169,9 @@ static bool install(struct job *j, struct err *e)
 	return device->install(&j->device, &call, &j->bundle, e);
 }
 
-/* A member of an enrollment group needs no entry of its own: that the group is there, enabled, and holds our CA is what
- * preflight proved, and what is checked here is that the leaf really hangs from that CA. */
 static bool enroll(struct job *j, struct err *e)
 {
-	return leaf_holds(j, e);
-}
-
-static bool sign_on_device(void *ctx, const uint8_t digest[static SHA256_SIZE], struct key_signature *ret, struct err *e)
-{
-	struct job *j = ctx;
-	const struct driver_call call = job_call(j);
-	return device->sign(&j->device, &call, digest, ret, e);
+	return j->way->enroll(j, e);
 }
 
 /* The record of the rehearsal only; the device in the hub is beyond a line's rights, and stays listed. */
@@ -248,43 +180,41 @@ static bool remove_registration(struct job *j, struct err *e)
 	return dps_delete_registration(j->line->dps, j->row.registration_id, j->deadline_ms, e) && reserve_no_registration(j, e);
 }
 
-/* What the first boot will do: a registration over mutual TLS whose private key is in the device's TPM. */
+/* What the first boot will do, with the unit's own key. */
 static bool rehearse(struct job *j, struct err *e)
 {
-	struct bytes chain[SIGNER_CHAIN_MAX];
-	struct err cause = {0};
-	const struct remote_key key = {.key = j->attest.leaf, .sign = sign_on_device, .ctx = j, .cause = &cause};
-	const struct http_identity identity = {.key = &key, .leaf = j->row.leaf.data, .leaf_len = j->row.leaf.len, .chain = chain,
-					       .chain_count = signing_chain(&j->line->signing, chain)};
 	struct runtime_result result = {0};
-	if (!runtime_register(j->line->dps, j->row.registration_id, &identity, j->deadline_ms, &result, e)) {
+	if (!way_is_enrolled(j, e))
+		return false;
+	if (!j->way->rehearse(j, &result, e)) {
 		j->patience_ms = result.retry_after_ms > 0 ? result.retry_after_ms : 0;
 		return err_in(e, "rehearsal of %s", j->row.registration_id);
 	}
 	/* The hub stands in the row only when all this is done: until then a next try begins it again, which changes
 	 * nothing in the cloud. */
-	return reserve_traces(j, &result.state, e) && (j->profile->keep_registration || remove_registration(j, e)) &&
-	       TEXT_COPY(j->row.hub, result.state.hub, e) && TEXT_COPY(j->row.device_id, result.state.device_id, e);
+	return reserve_traces(j, &result.state, e) && way_is_where_wanted(j, &result.state, e) &&
+	       (j->profile->keep_registration || remove_registration(j, e)) && TEXT_COPY(j->row.hub, result.state.hub, e) &&
+	       TEXT_COPY(j->row.device_id, result.state.device_id, e);
 }
 
 static bool verify(struct job *j, struct err *e)
 {
 	const struct driver_call call = job_call(j);
 	int judge = j->children.verifier;
-	bool closed = !device_is_open(j);
+	bool signs = j->way->certificate && (job_is_open(j) || j->proof->signs_closed);
 	if (!device->read_back(&j->device, &call, e))
 		return false;
-	if (!closed && (!verifier_client_challenge(judge, j->deadline_ms, CHALLENGE_KEY, e) ||
-			!device->prove_key(&j->device, &call, e)))
+	if (signs && (!verifier_client_challenge(judge, j->deadline_ms, CHALLENGE_KEY, e) ||
+		      !device->prove_key(&j->device, &call, e)))
 		return false;
-	if (!verifier_client_judge_install(judge, j->deadline_ms, j->row.bundle_sha256, closed, e))
+	if (!verifier_client_judge_install(judge, j->deadline_ms, j->row.bundle_sha256, !signs, e))
 		return false;
 	return j->row.hub[0] ? true : rehearse(j, e);
 }
 
 static bool factory_mode_ends_here(const struct job *j)
 {
-	return j->profile->finish && device_is_open(j);
+	return j->profile->finish && job_is_open(j);
 }
 
 static bool finish(struct job *j, struct err *e)

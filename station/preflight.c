@@ -3,6 +3,7 @@
 #include "certs/ca.h"
 #include "drivers/driver.h"
 #include "station/base/clock.h"
+#include "station/base/text.h"
 #include "station/dps/check.h"
 
 #include <dirent.h>
@@ -114,6 +115,12 @@ static void pass_on(void *ctx, const struct check_row *r)
 	rows->row(rows->ctx, r->name, r->ok, r->text);
 }
 
+static bool report(const struct rows *rows, const char *name, const char *claim, bool ok, const struct err *e)
+{
+	rows->row(rows->ctx, name, ok, ok ? claim : e->what);
+	return ok;
+}
+
 static bool ca_may_issue(struct line *l, struct err *e)
 {
 	const struct signer_info *ca = &l->signing.info;
@@ -132,6 +139,29 @@ static bool group_is_right(struct line *l, const struct config_profile *p, const
 	return p->rehearse_here || check_allocation(l->dps, &group, deadline_ms, e) || err_in(e, "profile %s", p->name);
 }
 
+/* An entry of the unit's own is not there yet; what the profile says of it decides where its devices go. */
+static bool entry_is_right(struct line *l, const struct config_profile *p, struct err *e)
+{
+	static const char *const allocations[] = {
+		[ALLOCATION_ANY] = "", [ALLOCATION_HASHED] = "hashed", [ALLOCATION_GEO] = "geoLatency", [ALLOCATION_STATIC] = "static"};
+	struct group like = {.hub_count = p->hub[0] ? 1 : 0};
+	return p->rehearse_here || (TEXT_COPY(like.id, "(none)", e) && TEXT_COPY(like.allocation, allocations[p->allocation], e) &&
+				    check_allocation(l->dps, &like, clock_steady_ms() + CLOUD_MS, e)) || err_in(e, "profile %s", p->name);
+}
+
+static bool profiles_are_right(struct line *l, const struct check_chain *chain, const struct rows *rows, struct err *e)
+{
+	const struct config *c = l->config;
+	for (size_t i = 0; i < c->profile_count; i++) {
+		const struct config_profile *p = &c->profile[i];
+		bool grouped = p->attestation == ATTEST_X509_GROUP;
+		bool ok = grouped ? group_is_right(l, p, chain, e) : entry_is_right(l, p, e);
+		if (!report(rows, grouped ? "group" : "profile", grouped ? p->group : p->name, ok, e))
+			return false;
+	}
+	return true;
+}
+
 /* Asks to remove a record that cannot be there: what is refused is the right. */
 static bool may_remove_registrations(struct line *l, struct err *e)
 {
@@ -146,10 +176,13 @@ static bool wants_removal(const struct config *c)
 	return false;
 }
 
-static bool report(const struct rows *rows, const char *name, const char *claim, bool ok, const struct err *e)
+/* The first profile of a group; NULL: every unit has an entry of its own, and the service need not know our CA. */
+static const char *first_group(const struct config *c)
 {
-	rows->row(rows->ctx, name, ok, ok ? claim : e->what);
-	return ok;
+	for (size_t i = 0; i < c->profile_count; i++)
+		if (c->profile[i].attestation == ATTEST_X509_GROUP)
+			return c->profile[i].group;
+	return NULL;
 }
 
 bool preflight_cloud(struct line *l, preflight_row *row, void *ctx, struct err *e)
@@ -161,15 +194,15 @@ bool preflight_cloud(struct line *l, preflight_row *row, void *ctx, struct err *
 	const struct signer_info *info = &l->signing.info;
 	if (info->root_len)
 		ca[chain.count++] = (struct bytes){.data = (uint8_t *)(uintptr_t)info->root, .len = info->root_len};
+	const char *group = first_group(c);
 	if (!report(&rows, "issuing", "the CA may issue", ca_may_issue(l, e), e) ||
-	    !check_cloud(l->dps, c->profile[0].group, clock_steady_ms() + CLOUD_MS, pass_on, &rows, e))
+	    !check_cloud(l->dps, group ? group : "station-preflight", clock_steady_ms() + CLOUD_MS, pass_on, &rows, e))
 		return false;
-	if (!report(&rows, "CA", "our CA is verified on this DPS",
+	if (group && !report(&rows, "CA", "our CA is verified on this DPS",
 		    check_ca_verified(l->dps, &chain, clock_steady_ms() + CLOUD_MS, e), e))
 		return false;
-	for (size_t i = 0; i < c->profile_count; i++)
-		if (!report(&rows, "group", c->profile[i].group, group_is_right(l, &c->profile[i], &chain, e), e))
-			return false;
+	if (!profiles_are_right(l, &chain, &rows, e))
+		return false;
 	return !wants_removal(c) || report(&rows, "right", "registration records may be removed (keep_registration = no)",
 					   may_remove_registrations(l, e), e);
 }

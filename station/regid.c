@@ -34,9 +34,10 @@ bool regid_is_valid(const char *id, struct err *e)
 static const char *field_value(const char *at, const struct regid_facts *facts, const char *ek, size_t *ret_len)
 {
 	const struct { const char *name, *value; } fields[] = {
-		{"{serial}", facts->serial}, {"{model}", facts->model}, {"{ek}", ek},
+		{"{serial}", facts->serial}, {"{model}", facts->model}, {"{ek}", ek}, {"{id}", facts->id},
 	};
-	for (size_t i = 0; i < COUNT_OF(fields); i++) {
+	size_t known = facts->id ? COUNT_OF(fields) : COUNT_OF(fields) - 1;
+	for (size_t i = 0; i < known; i++) {
 		*ret_len = strlen(fields[i].name);
 		if (!strncmp(at, fields[i].name, *ret_len))
 			return fields[i].value ? fields[i].value : "";
@@ -44,26 +45,52 @@ static const char *field_value(const char *at, const struct regid_facts *facts, 
 	return NULL;
 }
 
-bool regid_from_template(const char *template, const struct regid_facts *facts, char out[static REGID_ROOM], struct err *e)
+static bool fill(const char *template, const struct regid_facts *facts, struct bytes *ret, struct err *e)
 {
 	char ek[REGID_ROOM] = "";
-	AUTO(bytes) struct bytes id = {.max = 1024};
 	if (facts->ek_sha256)
 		regid_from_hash(facts->ek_sha256, ek);
 	for (const char *p = template; *p;) {
 		size_t len = 1;
 		const char *value = *p == '{' ? field_value(p, facts, ek, &len) : NULL;
 		if (*p == '{' && !value)
-			return err_set(e, E_ID_INVALID, "\"%s\" names an unknown field; {serial}, {model} and {ek} are known", template);
-		if (value ? !bytes_add_text(&id, value, e) : !bytes_add(&id, p, 1, e))
+			return err_set(e, E_ID_INVALID, "\"%s\" names an unknown field; {serial}, {model} and {ek} are known%s", template,
+				       facts->id ? ", and {id}" : "");
+		if (value ? !bytes_add_text(ret, value, e) : !bytes_add(ret, p, 1, e))
 			return false;
 		p += len;
 	}
+	return true;
+}
+
+bool regid_from_template(const char *template, const struct regid_facts *facts, char out[static REGID_ROOM], struct err *e)
+{
+	AUTO(bytes) struct bytes id = {.max = 1024};
+	if (!fill(template, facts, &id, e))
+		return false;
 	for (size_t i = 0; i < id.len; i++)
 		id.data[i] = (uint8_t)tolower(id.data[i]);
 	if (!regid_is_valid(bytes_text(&id), e))
 		return false;
 	return text_copy(out, REGID_ROOM, bytes_text(&id), e);
+}
+
+static bool stands_in_a_hub(char c)
+{
+	return alphanumeric((char)tolower((unsigned char)c)) || (c && strchr("-.+%_#*?!(),:=@$'", c));
+}
+
+bool regid_device_id(const char *template, const struct regid_facts *facts, char out[static DEVICE_ID_ROOM], struct err *e)
+{
+	AUTO(bytes) struct bytes id = {.max = 1024};
+	if (!fill(template, facts, &id, e))
+		return false;
+	if (id.len == 0 || id.len > DEVICE_ID_MAX)
+		return err_set(e, E_ID_INVALID, "a device id of %zu characters; a hub takes 1 to %d", id.len, DEVICE_ID_MAX);
+	for (size_t i = 0; i < id.len; i++)
+		if (!stands_in_a_hub((char)id.data[i]))
+			return err_set(e, E_ID_INVALID, "character %zu of device id \"%s\" is none that a hub takes", i + 1, bytes_text(&id));
+	return text_copy(out, DEVICE_ID_ROOM, bytes_text(&id), e);
 }
 
 static bool size_prefix_fits(const uint8_t *p, size_t len)

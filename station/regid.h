@@ -21,11 +21,19 @@ void regid_from_hash(const uint8_t hash[static SHA256_SIZE], char out[static REG
 struct regid_facts {
 	const char *serial, *model;
 	const uint8_t *ek_sha256;	/* of the marshalled TPM2B_PUBLIC */
+	const char *id;	/* the registration id: only a device id may name it */
 };
+
+#define DEVICE_ID_MAX 128	/* of a device in its hub */
+#define DEVICE_ID_ROOM (DEVICE_ID_MAX + 1)
 
 /* Fills "{serial}", "{model}", "{ek}" in, lowers the case, checks. E_ID_INVALID. */
 WARN_UNUSED bool regid_from_template(const char *template, const struct regid_facts *facts, char out[static REGID_ROOM],
 				     struct err *e);
+
+/* Fills the same and "{id}" in, keeps the case, and holds the result against the rules of IoT Hub's identity registry: up to 128
+ * letters, digits and - . + % _ # * ? ! ( ) , : = @ $ '. E_ID_INVALID. */
+WARN_UNUSED bool regid_device_id(const char *template, const struct regid_facts *facts, char out[static DEVICE_ID_ROOM], struct err *e);
 
 /* True if the id may stand; otherwise E_ID_INVALID says which rule it breaks. */
 WARN_UNUSED bool regid_is_valid(const char *id, struct err *e);

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "station/reserve.h"
+#include "db/outbox.h"
 #include "station/base/clock.h"
 #include "station/base/text.h"
 #include "station/pipeline.h"
@@ -43,10 +44,18 @@ static bool put_field(struct job *j, void *field, const void *value, size_t size
 	return false;
 }
 
+static bool has_tpm(const struct job *j)
+{
+	return j->driver->proof == PROOF_TPM;
+}
+
 /* The row must be this unit's in every field that is known already; once an intent to sign is on record, that stands
  * for this profile. */
 static bool row_is_this_unit(const struct job *j, const struct job_row *row, struct err *e)
 {
+	static const uint8_t none[SHA256_SIZE];
+	if (has_tpm(j) != (memcmp(row->ek_spki_sha256, none, SHA256_SIZE) != 0))
+		return err_set(e, E_CLONE, "serial number \"%s\" was seen on a unit of another kind", row->serial);
 	if (strcmp(row->serial, j->identity.serial) != 0)
 		return err_set(e, E_CLONE, "this endorsement key was seen on unit \"%s\", now it is in unit \"%s\"", row->serial,
 			       j->identity.serial);
@@ -73,7 +82,8 @@ static bool find_row(struct job *j, struct err *e)
 {
 	AUTO(job_row) struct job_row row = {0};
 	bool found;
-	if (!jobs_find(j->line->ledger, JOB_BY_EK, j->ek.spki_sha256, &row, &found, e))
+	const void *name = has_tpm(j) ? (const void *)j->ek.spki_sha256 : j->identity.serial;
+	if (!jobs_find(j->line->ledger, has_tpm(j) ? JOB_BY_EK : JOB_BY_SERIAL, name, &row, &found, e))
 		return false;
 	if (!found)
 		return new_row(j, e);
@@ -86,9 +96,19 @@ static bool find_row(struct job *j, struct err *e)
 	return true;
 }
 
+/* Two slots must not have one unit at one moment: by its endorsement key, else by its serial number. */
+static bool claim_unit(const struct job *j, struct err *e)
+{
+	char text[sizeof("serial:") + DRIVER_TEXT];
+	uint8_t serial[SHA256_SIZE];
+	int len = snprintf(text, sizeof(text), "serial:%s", j->identity.serial);
+	sha256_of(text, (size_t)len, serial);
+	return line_claim_unit(j->line, has_tpm(j) ? j->ek.spki_sha256 : serial, j->slot, j->deadline_ms, e);
+}
+
 bool reserve_unit(struct job *j, struct err *e)
 {
-	if (!line_claim_unit(j->line, j->ek.spki_sha256, j->slot, j->deadline_ms, e) || !find_row(j, e))
+	if (!claim_unit(j, e) || !find_row(j, e))
 		return false;
 	struct job_row *row = &j->row;
 	/* A unit counts for the order under which its certificate was intended. */
@@ -114,10 +134,13 @@ bool reserve_unit(struct job *j, struct err *e)
 bool reserve_leaf_key(struct job *j, struct err *e)
 {
 	struct job_row *row = &j->row;
-	if (row->intent_index >= 0 && memcmp(row->leaf_spki_sha256, j->attest.spki_sha256, SHA256_SIZE) != 0)
-		return err_set(e, E_CLONE, "unit \"%s\" holds another key than the one its certificate was intended for",
-			       row->serial);
-	return put_field(j, row->leaf_spki_sha256, j->attest.spki_sha256, SHA256_SIZE, e);
+	if (row->intent_index < 0 || memcmp(row->leaf_spki_sha256, j->attest.spki_sha256, SHA256_SIZE) == 0)
+		return put_field(j, row->leaf_spki_sha256, j->attest.spki_sha256, SHA256_SIZE, e);
+	err_set(e, E_CLONE, "unit \"%s\" holds another key than the one that its identity was intended for", row->serial);
+	/* A serial number alone does not make it that unit: what it does is not recorded as that unit's. */
+	if (!has_tpm(j))
+		row->id[0] = '\0';
+	return false;
 }
 
 bool reserve_id(struct job *j, const char id[static REGID_ROOM], struct err *e)
@@ -128,11 +151,13 @@ bool reserve_id(struct job *j, const char id[static REGID_ROOM], struct err *e)
 	return put_field(j, row->registration_id, id, REGID_ROOM, e);
 }
 
-static bool fill_intent(const struct job *j, int64_t time_ms, struct intent *ret, struct err *e)
+static bool fill_intent(const struct job *j, int64_t time_ms, enum intent_kind kind, const struct key_public *key, struct intent *ret,
+			struct err *e)
 {
 	memset(ret, 0, sizeof(*ret));
+	ret->kind = kind;
 	ret->time_ms = time_ms;
-	ret->key = j->attest.leaf;
+	ret->key = *key;
 	memcpy(ret->serial, j->row.cert_serial, INTENT_SERIAL);
 	return TEXT_COPY(ret->job, j->row.id, e) && TEXT_COPY(ret->registration_id, j->row.registration_id, e) &&
 	       TEXT_COPY(ret->profile, j->row.profile, e) && TEXT_COPY(ret->order, j->row.order, e);
@@ -153,7 +178,7 @@ static bool take_time(void *ctx, uint64_t index, const char *type, const char *j
 
 /* The intent that stands in the log, with its own time: the leaf that comes of it is the same certificate, however
  * often it is signed. */
-static bool old_intent(struct job *j, struct intent *ret, struct err *e)
+static bool old_intent(struct job *j, enum intent_kind kind, const struct key_public *key, struct intent *ret, struct err *e)
 {
 	struct found_time found = {-1};
 	uint64_t index = (uint64_t)j->row.intent_index;
@@ -161,28 +186,56 @@ static bool old_intent(struct job *j, struct intent *ret, struct err *e)
 		return false;
 	if (found.time_ms < 0)
 		return err_set(e, E_AUDIT, "entry %lld is no intent", (long long)j->row.intent_index);
-	return fill_intent(j, found.time_ms, ret, e);
+	return fill_intent(j, found.time_ms, kind, key, ret, e);
 }
 
-bool reserve_intent(struct job *j, struct intent *ret, struct err *e)
+bool reserve_intent(struct job *j, enum intent_kind kind, const struct key_public *key, struct intent *ret, struct err *e)
 {
 	struct ledger *l = j->line->ledger;
 	AUTO(bytes) struct bytes entry = {.max = AUDIT_ENTRY_MAX};
 	uint64_t index;
 	if (j->row.intent_index >= 0)
-		return old_intent(j, ret, e);
+		return old_intent(j, kind, key, ret, e);
 	if (!random_bytes(j->row.cert_serial, CERT_SERIAL, e))
 		return false;
 	j->row.cert_serial[0] = (uint8_t)((j->row.cert_serial[0] & 0x7f) | 0x40);	/* positive, and always 16 bytes long */
-	if (!fill_intent(j, clock_wall_ms(), ret, e) || !intent_entry(ret, &entry, e) || !ledger_begin(l, e))
+	if (!fill_intent(j, clock_wall_ms(), kind, key, ret, e) || !intent_entry(ret, &entry, e) || !ledger_begin(l, e))
 		return false;
-	bool ok = audit_append_entry(l, "sign.intent", j->row.id, entry.data, entry.len, ret->time_ms, &index, e);
+	bool ok = audit_append_entry(l, intent_type(kind), j->row.id, entry.data, entry.len, ret->time_ms, &index, e);
 	if (ok)
 		j->row.intent_index = (int64_t)index;
 	ok = commit_or_undo(l, ok && jobs_put(l, &j->row, e), e);
 	if (!ok)
 		j->row.intent_index = -1;
 	return ok;
+}
+
+static bool put_enrollment(struct job *j, const struct outbox_row *row, struct err *e)
+{
+	struct ledger *l = j->line->ledger;
+	uint8_t hash[SHA256_SIZE];
+	char hex[2 * SHA256_SIZE + 1];
+	bool new = false;
+	uint64_t index;
+	if (!outbox_put(l, row, &new, e))
+		return false;
+	if (!new)
+		return true;
+	sha256_of(row->body.data, row->body.len, hash);
+	hex_encode(hash, sizeof(hash), hex);
+	AUTO(json) json_t *body = json_pack("{s:s, s:s}", "registration_id", row->registration_id, "body_sha256", hex);
+	if (!body)
+		return err_set(e, E_NOMEM, "audit entry");
+	return audit_append(l, "enroll.queued", row->job, body, row->queued_ms, &index, e);
+}
+
+bool reserve_enrollment(struct job *j, const struct bytes *body, struct err *e)
+{
+	struct ledger *l = j->line->ledger;
+	struct outbox_row row = {.queued_ms = clock_wall_ms(), .body = *body};	/* lent */
+	if (!TEXT_COPY(row.job, j->row.id, e) || !TEXT_COPY(row.registration_id, j->row.registration_id, e) || !ledger_begin(l, e))
+		return false;
+	return commit_or_undo(l, put_enrollment(j, &row, e), e);
 }
 
 bool reserve_traces(struct job *j, const struct registration *state, struct err *e)

@@ -124,7 +124,7 @@ static bool ask_signer(struct signing *s, question *ask, void *ctx, struct err *
 struct leaf_question {
 	const struct intent *intent;
 	uint64_t index;
-	struct leaf_reply *ret;
+	struct leaf_reply *ret;	/* NULL: a permit */
 };
 
 static bool ask_leaf(struct signing *s, void *ctx, uint64_t size, const struct merkle_hash *root,
@@ -133,13 +133,22 @@ static bool ask_leaf(struct signing *s, void *ctx, uint64_t size, const struct m
 	struct leaf_question *q = ctx;
 	struct leaf_request req = {.intent = *q->intent,
 				   .receipt = {.index = q->index, .size = size, .root = *root, .consistency = *consistency}};
-	return audit_prove_inclusion(s->ledger, q->index, size, &req.receipt.inclusion, e) &&
-	       signer_client_leaf(s->fd, clock_steady_ms() + SIGNER_ANSWER_MS, &req, q->ret, e);
+	struct permit_reply permit;
+	int64_t deadline_ms = clock_steady_ms() + SIGNER_ANSWER_MS;
+	if (!audit_prove_inclusion(s->ledger, q->index, size, &req.receipt.inclusion, e))
+		return false;
+	return q->ret ? signer_client_leaf(s->fd, deadline_ms, &req, q->ret, e) : signer_client_permit(s->fd, deadline_ms, &req, &permit, e);
 }
 
 bool signing_leaf(struct signing *s, const struct intent *intent, uint64_t index, struct leaf_reply *ret, struct err *e)
 {
 	struct leaf_question q = {intent, index, ret};
+	return ask_signer(s, ask_leaf, &q, e);
+}
+
+bool signing_permit(struct signing *s, const struct intent *intent, uint64_t index, struct err *e)
+{
+	struct leaf_question q = {intent, index, NULL};
 	return ask_signer(s, ask_leaf, &q, e);
 }
 

@@ -30,6 +30,9 @@ size_t signing_chain(const struct signing *s, struct bytes *ret);
 WARN_UNUSED bool signing_leaf(struct signing *s, const struct intent *intent, uint64_t index, struct leaf_reply *ret,
 			      struct err *e);
 
+/* Has the identity of an intent that stands in the ledger as entry `index` counted; nothing is signed. */
+WARN_UNUSED bool signing_permit(struct signing *s, const struct intent *intent, uint64_t index, struct err *e);
+
 /* Has the ledger's head signed and keeps the note in the ledger. *ret is the signed note. */
 WARN_UNUSED bool signing_checkpoint(struct signing *s, struct checkpoint_reply *ret, struct err *e);
 

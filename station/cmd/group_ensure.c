@@ -65,7 +65,7 @@ static int run(int argc, char **argv, struct err *e)
 	bool ok = command_dps(config, &dps, e) && cert_read_pem_file(config->ca_chain, chain, COUNT_OF(chain), &count, e);
 	/* The group holds the product's root, the last of the chain: a line CA may then be renewed without touching the group. */
 	for (size_t i = 0; ok && i < config->profile_count; i++)
-		ok = ensure(dps, config->profile[i].group, &chain[count - 1], replace, e);
+		ok = !config->profile[i].group[0] || ensure(dps, config->profile[i].group, &chain[count - 1], replace, e);
 	for (size_t i = 0; i < count; i++)
 		bytes_fini(&chain[i]);
 	dps_close(dps);

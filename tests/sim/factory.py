@@ -22,6 +22,7 @@ import ssl
 import subprocess
 import sys
 import time
+import urllib.error
 import urllib.parse
 import urllib.request
 
@@ -56,8 +57,6 @@ arm_id = {arm_id}
 arm_token = file:{place}/secrets/arm-{arm_role}
 
 [profile demo]
-group = demo-group
-ek_roots = {place}/vendor/bundle.pem
 {profile}
 """
 
@@ -219,12 +218,21 @@ class Factory(Bench):
         text = CONFIG.format(place=self.dir, role=role, url=plain_host(self.endpoint["url"]), scope=self.endpoint["idScope"],
                              ca=self.endpoint["ca"], policy=self.policy_name(policy), arm_url=plain_host(self.endpoint["arm"]["url"]),
                              arm_id=self.endpoint["arm"]["id"], arm_role=arm_role,
-                             profile=self.profile if profile is None else profile)
+                             profile=self.profile_lines(self.profile if profile is None else profile))
         for n in range(1, self.slots + 1):
             text += "\n[slot %02d]\nport = %s\nprofile = demo\n" % (n, self.slot_port(n))
         path = self.dir / ((name or role) + ".conf")
         path.write_text(text)
         return path
+
+    def profile_lines(self, lines):
+        """A profile's lines, with what its attestation and its driver need beside them."""
+        given = dict(line.split(" = ", 1) for line in lines.splitlines() if " = " in line)
+        if given.get("attestation", "x509-group") == "x509-group" and "group" not in given:
+            lines = "group = demo-group\n" + lines
+        if not given.get("driver", "").endswith("serial_csr") and "ek_roots" not in given:
+            lines = "ek_roots = %s/vendor/bundle.pem\n" % self.dir + lines
+        return lines
 
     @staticmethod
     def slot_port(n):
@@ -271,6 +279,25 @@ class Factory(Bench):
         """The emulated service's own record."""
         path = self.dir / "dps/requests.jsonl"
         return [json.loads(line) for line in path.read_text().splitlines()] if path.exists() else []
+
+    def counts(self):
+        """The same in numbers: totals, and under "ids" what became of each entry and registration."""
+        return self.ask_service("GET", "/_emulator/counts")
+
+    def ask_service(self, method, path, body=None, policy="owner"):
+        """A person's own hands on the service: the answer's JSON; None for 204 and 404."""
+        question = urllib.request.Request(
+            "%s%s?api-version=2021-10-01" % (plain_host(self.endpoint["url"]), path), method=method,
+            data=None if body is None else json.dumps(body).encode(),
+            headers={"Authorization": self.sas_token(self.policy_name(policy)), "Content-Type": "application/json"})
+        context = ssl.create_default_context(cafile=self.endpoint["ca"])
+        opener = urllib.request.build_opener(urllib.request.ProxyHandler({}), urllib.request.HTTPSHandler(context=context))
+        try:
+            return json.loads(opener.open(question).read() or "null")
+        except urllib.error.HTTPError as e:
+            if e.code == 404:
+                return None
+            raise
 
     def hub_device(self, hub, device_id):
         """The device as its hub's registry has it, asked with the hub's own key."""

@@ -195,7 +195,7 @@ static void all_mistakes_come_at_once_in_order_of_lines(void **state)
 		     "19: there is no [profile zz]\n"
 		     "21: slot 2 has this port already (line 18)\n"
 		     "23: this section is here twice; the first is on line 20\n"
-		     "24: group is missing\n"
+		     "24: group is missing; attestation = x509-group needs it\n"
 		     "24: ek_roots is missing; it names the TPM makers' certificates (or set ek_certificate = optional)\n"
 		     "25: finish must be one of: no | yes\n"
 		     "26: section [ca] is missing\n"
@@ -315,6 +315,66 @@ static void each_kind_of_value_takes_and_refuses_what_it_should(void **state)
 		if (!strstr(bytes_text(&got), values[i].said))
 			fail_msg("%s = %s: %s", values[i].name, values[i].value, bytes_text(&got));
 	}
+}
+
+#define TPM_PROFILE "[profile gw]\nek_roots = tpm-roots.pem\n"
+
+/* A whole profile, and what is said of it; NULL: it is right. */
+static const struct {
+	const char *profile, *said;
+} profiles[] = {
+	{TPM_PROFILE "group = g\n", NULL},
+	{TPM_PROFILE "attestation = x509-individual\n", NULL},
+	{TPM_PROFILE "attestation = tpm\n", NULL},
+	{TPM_PROFILE "attestation = tpm\nid = template\nid_template = u-{serial}\nexisting_key = replace\n", NULL},
+	{TPM_PROFILE "attestation = x509-individual\ndevice_id = Acme@{serial}\nhub = a.azure-devices.net\nallocation = static\n"
+		     "twin = twin.json\nreprovision = never\nedge = yes\n", NULL},
+	{TPM_PROFILE, "group is missing; attestation = x509-group needs it"},
+	{TPM_PROFILE "attestation = x509\n", "attestation must be one of: x509-group | x509-individual | tpm"},
+	{TPM_PROFILE "attestation = tpm\ngroup = g\n", "group has no effect without attestation = x509-group"},
+	{TPM_PROFILE "attestation = tpm\nid = spki-sha256\n", "attestation = tpm makes none"},
+	{TPM_PROFILE "attestation = tpm\nvalidity_days = 3\n", "validity_days has no effect without an attestation by certificate"},
+	{TPM_PROFILE "attestation = tpm\nkey_handle = 0x81000300\n", "key_handle has no effect without"},
+	{TPM_PROFILE "group = g\nedge = yes\n", "edge has no effect without attestation = x509-individual or tpm"},
+	{TPM_PROFILE "group = g\ntwin = twin.json\n", "twin has no effect"},
+	{TPM_PROFILE "attestation = tpm\nhub = https://a\n", "hub must be a host's name"},
+	{TPM_PROFILE "attestation = tpm\nallocation = custom\n", "allocation must be one of: instance | hashed | geo-latency | static"},
+	{TPM_PROFILE "attestation = tpm\ndevice_id = fixed\n", "device_id gives every unit one id"},
+	{TPM_PROFILE "attestation = tpm\ndevice_id = {serial}/{model}\n", "is none that a hub takes"},
+	{TPM_PROFILE "attestation = tpm\ndevice_id = {name}\n", "unknown field"},
+	{TPM_PROFILE "attestation = tpm\ntwin = none.json\n", "twin: "},
+	{TPM_PROFILE "attestation = tpm\ntwin = pass\n", "twin: "},
+	{TPM_PROFILE "attestation = tpm\ntwin = reported.json\n", "twin: holds something else than"},
+	{TPM_PROFILE "attestation = tpm\ntwin = list.json\n", "twin: holds something else than"},
+};
+
+static void profile_says_what_does_not_fit_together(void **state)
+{
+	const struct place *p = *state;
+	write_file(p->dir, "twin.json", "{\"tags\": {\"line\": 3}, \"properties\": {\"desired\": {\"period\": 60}}}\n");
+	write_file(p->dir, "reported.json", "{\"properties\": {\"reported\": {}}}");
+	write_file(p->dir, "list.json", "{\"tags\": []}");
+	for (size_t i = 0; i < COUNT_OF(profiles); i++) {
+		AUTO(bytes) struct bytes text = {0}, got = {0};
+		struct err e = {0};
+		assert_true(bytes_printf(&text, &e, "%s%s%s", GOOD_STATION GOOD_CA GOOD_DPS, profiles[i].profile, GOOD_SLOT));
+		if (!profiles[i].said) {
+			config_free(load_good(p, bytes_text(&text)));
+			continue;
+		}
+		load_bad(p, text.data, text.len, &got);
+		if (!strstr(bytes_text(&got), profiles[i].said))
+			fail_msg("%s: %s", profiles[i].profile, bytes_text(&got));
+	}
+}
+
+static void twin_is_kept_as_canonical_text(void **state)
+{
+	const struct place *p = *state;
+	write_file(p->dir, "twin.json", "{\"tags\": {\"b\": 1,\n \"a\": \"x\"}}\n");
+	struct config *c = load_good(p, GOOD_STATION GOOD_CA GOOD_DPS TPM_PROFILE "attestation = tpm\ntwin = twin.json\n" GOOD_SLOT);
+	assert_string_equal(bytes_text(&c->profile[0].twin), "{\"tags\":{\"a\":\"x\",\"b\":1}}");
+	config_free(c);
 }
 
 static void lines_may_be_indented_commented_and_end_as_on_windows(void **state)
@@ -439,6 +499,8 @@ int main(void)
 		cmocka_unit_test(empty_file_says_what_is_missing),
 		cmocka_unit_test(secret_is_never_repeated),
 		cmocka_unit_test(each_kind_of_value_takes_and_refuses_what_it_should),
+		cmocka_unit_test(profile_says_what_does_not_fit_together),
+		cmocka_unit_test(twin_is_kept_as_canonical_text),
 		cmocka_unit_test(lines_may_be_indented_commented_and_end_as_on_windows),
 		cmocka_unit_test(control_characters_and_endless_lines_are_mistakes),
 		cmocka_unit_test(more_slots_and_profiles_than_there_is_room_are_a_mistake),
