@@ -17,6 +17,7 @@
 #define FIRST_WAIT_MS 1000	/* between tries in an outage; doubles */
 #define LAST_WAIT_MS 60000
 #define DRAIN_TRIES 4		/* of an outage, before `station upload` gives up */
+#define DRAIN_PATIENCE 30	/* the same for a service that answers and asks for patience */
 
 /* Workers take portions of what waits, in passes over the outbox: a pass walks once through all rows, oldest first, and what it left waiting
  * is the next pass's. In an outage one worker tries at a time. */
@@ -117,6 +118,8 @@ static int64_t wait_of(uint32_t tries)
 static void note_outage(struct uplink *u, uint64_t round, const struct err *why)
 {
 	int64_t wait_ms = wait_of(++u->tries), pace_ms = dps_pace_left_ms(u->dps);
+	if (why->code == E_DPS_BUSY)
+		wait_ms = 0;	/* the service itself says how long, or the pace for it */
 	u->failed = round > u->failed ? round : u->failed;
 	u->retry_ms = u->hurried ? 0 : clock_steady_ms() + (pace_ms > wait_ms ? pace_ms : wait_ms);
 	set_offline(u, true, why);
@@ -165,7 +168,8 @@ static bool is_hopeless(struct uplink *u)
 /* Nothing waits any more, or what waits has to wait for better times: for `station upload` that is the end. */
 static bool drain_is_over(const struct uplink *u)
 {
-	bool hopeless = u->offline && (u->tries >= DRAIN_TRIES || !delivery_may_be_chance(u->why.code));
+	uint32_t most = u->why.code == E_DPS_BUSY ? DRAIN_PATIENCE : DRAIN_TRIES;
+	bool hopeless = u->offline && (u->tries >= most || !delivery_may_be_chance(u->why.code));
 	return !u->line && u->busy == 0 && (hopeless || (!u->work && !u->left));
 }
 
