@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "station/dps/answer.h"
 
+#include <stdio.h>
 #include <string.h>
 
 /* The service's words end in our logs and on a screen: no control characters, no half of a UTF-8 character where they are cut. */
@@ -76,12 +77,23 @@ enum err_code answer_code(int status)
 	return E_DPS_ANSWER;
 }
 
+/* Tokens hold a time: of a refusal the clocks may be the cause. */
+static void clock_words(const struct http_response *r, char out[static 80])
+{
+	int64_t s = r->ahead_ms / 1000;
+	out[0] = '\0';
+	if (r->status == 401 && (r->ahead_ms > ANSWER_CLOCK_MS || r->ahead_ms < -ANSWER_CLOCK_MS))
+		snprintf(out, 80, "; this clock is %lld s %s the service's", (long long)(s < 0 ? -s : s), s < 0 ? "behind" : "ahead of");
+}
+
 bool answer_refuse(const struct http_response *r, enum err_code code, struct err *e)
 {
 	struct complaint c;
+	char clock[80];
 	answer_complaint(r, &c);
-	return err_native(e, code, c.code, "HTTP %d, %lld%s%s%s%s%s%s", r->status, (long long)c.code,
-			  *c.code_text ? " " : "", c.code_text, *c.message ? ": " : "", c.message,
+	clock_words(r, clock);
+	return err_native(e, code, c.code, "HTTP %d, %lld%s%s%s%s%s%s%s", r->status, (long long)c.code,
+			  *c.code_text ? " " : "", c.code_text, clock, *c.message ? ": " : "", c.message,
 			  *c.tracking ? "; tracking id " : "", c.tracking);
 }
 

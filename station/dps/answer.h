@@ -7,6 +7,8 @@
 #include "station/base/json.h"
 #include "station/dps/http.h"
 
+#define ANSWER_CLOCK_MS 300000	/* greatest difference to the service's clock that is still right */
+
 /* The service's own words about a refusal. */
 struct complaint {
 	int64_t code;		/* six digits of DPS, or the HTTP status where it says none */
@@ -28,7 +30,7 @@ bool answer_is_not_found(const struct http_response *r);
 /* The code that a status becomes; E_NONE for 2xx. */
 enum err_code answer_code(int status);
 
-/* Puts the refusal in words under the given code; always false. */
+/* Puts the refusal in words under the given code, of a 401 also how wrong the clock is; always false. */
 bool answer_refuse(const struct http_response *r, enum err_code code, struct err *e);
 
 /* The JSON object of a good answer. E_DPS_ANSWER. */

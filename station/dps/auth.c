@@ -35,13 +35,6 @@ static bool token_of(struct auth *a, const struct sas_policy *p, int64_t now_ms,
 	return bytes_set(ret, a->kept.data, a->kept.len, e);
 }
 
-static bool header_of_key(struct auth *a, const struct bytes *secret, int64_t now_ms, struct bytes *ret,
-			  struct err *e)
-{
-	AUTO(sas_policy) struct sas_policy p = {0};
-	return sas_policy_set(&p, a->host, a->policy, secret, e) && token_of(a, &p, now_ms, ret, e);
-}
-
 static bool header_of_connection(struct auth *a, const struct bytes *secret, int64_t now_ms,
 				 struct bytes *ret, struct err *e)
 {
@@ -51,6 +44,16 @@ static bool header_of_connection(struct auth *a, const struct bytes *secret, int
 	if (strcmp(p.host, a->host))
 		return err_set(e, E_DPS_AUTH, "the connection string is for %s, the endpoint is %s", p.host, a->host);
 	return token_of(a, &p, now_ms, ret, e);
+}
+
+static bool header_of_key(struct auth *a, const struct bytes *secret, int64_t now_ms, struct bytes *ret,
+			  struct err *e)
+{
+	/* Both are copied from the same page of the portal. */
+	if (memmem(secret->data, secret->len, "SharedAccessKey=", 16))
+		return header_of_connection(a, secret, now_ms, ret, e);
+	AUTO(sas_policy) struct sas_policy p = {0};
+	return sas_policy_set(&p, a->host, a->policy, secret, e) && token_of(a, &p, now_ms, ret, e);
 }
 
 static bool header_of_sas(struct auth *a, const struct bytes *secret, int64_t now_ms, struct bytes *ret,

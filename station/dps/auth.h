@@ -12,7 +12,7 @@
 
 enum auth_kind {
 	AUTH_NONE,		/* nothing is shown, and whatever needs it fails with E_DPS_AUTH */
-	AUTH_POLICY_KEY,	/* "policy-key": base64 key of a shared access policy */
+	AUTH_POLICY_KEY,	/* "policy-key": base64 key of a shared access policy, or its connection string */
 	AUTH_CONNECTION,	/* "connection-string": HostName=…;SharedAccessKeyName=…;SharedAccessKey=… */
 	AUTH_SAS_TOKEN,		/* "sas-token": a ready token, "SharedAccessSignature sr=…" */
 	AUTH_BEARER,		/* "bearer-token": a token of Entra ID */

@@ -84,15 +84,15 @@ static void rows_of_hops(struct walk *w, struct dps *d, const struct http_hops *
 		 hops->tls_us / 1000);
 }
 
-static void row_of_clock(struct walk *w, int64_t peer_ms)
+static void row_of_clock(struct walk *w, const struct http_response *r)
 {
 	struct err why = {0};
-	int64_t ahead_s = (clock_wall_ms() - peer_ms) / 1000;
-	if (peer_ms < 0) {
+	int64_t ahead_s = r->ahead_ms / 1000;
+	if (r->date_ms < 0) {
 		row_good(w, "clock", "the service does not say its time");
 		return;
 	}
-	if (ahead_s > CHECK_CLOCK_MS / 1000 || ahead_s < -CHECK_CLOCK_MS / 1000) {
+	if (r->ahead_ms > ANSWER_CLOCK_MS || r->ahead_ms < -ANSWER_CLOCK_MS) {
 		err_set(&why, E_CLOCK, "this clock is %" PRId64 " s %s the service's", ahead_s < 0 ? -ahead_s : ahead_s,
 			ahead_s < 0 ? "behind" : "ahead of");
 		row_bad(w, "clock", &why);
@@ -108,7 +108,7 @@ static void rows_of_answer(struct walk *w, const struct http_response *r, const 
 	struct complaint c;
 
 	answer_complaint(r, &c);
-	row_of_clock(w, r->date_ms);
+	row_of_clock(w, r);
 	if (r->status == 401) {
 		answer_refuse(r, E_DPS_AUTH, &why);
 		row_bad(w, "token", &why);

@@ -8,8 +8,6 @@
 
 #include "station/dps/dps.h"
 
-#define CHECK_CLOCK_MS 300000	/* greatest difference to the service's clock that is still right */
-
 struct check_row {
 	const char *name;	/* "name", "proxy", "tcp", "tls", "clock", "token", "right" */
 	bool ok;

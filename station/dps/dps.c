@@ -57,6 +57,15 @@ static bool url_set(char url[static URL_HOST_MAX + 8], const char *endpoint, con
 	return true;
 }
 
+/* Both have an endpoint, and a page in the portal where it is copied from. */
+static bool is_no_hub(const char *host, struct err *e)
+{
+	static const char hubs[] = ".azure-devices.net";
+	size_t n = strlen(host);
+	return n < strlen(hubs) || strcmp(host + n - strlen(hubs), hubs)
+	       || err_set(e, E_CONFIG, "endpoint %s is an IoT hub; that of the provisioning service is needed", host);
+}
+
 static bool id_scope_set(struct dps *d, const char *text, struct err *e)
 {
 	size_t n = text ? strlen(text) : 0;
@@ -129,7 +138,7 @@ static bool fill(struct dps *d, const struct dps_setup *s, struct err *e)
 	const char *arm = is_given(s->arm_endpoint) ? s->arm_endpoint : ARM_ENDPOINT;
 
 	return url_set(d->planes[DPS_SERVICE].url, s->endpoint ? s->endpoint : "", "endpoint", e)
-	       && url_set(d->global_url, global, "global_endpoint", e)
+	       && is_no_hub(d->planes[DPS_SERVICE].url + 8, e) && url_set(d->global_url, global, "global_endpoint", e)
 	       && url_set(d->planes[DPS_ARM].url, arm, "arm_endpoint", e) && id_scope_set(d, s->id_scope, e)
 	       && (!is_given(s->arm_id) || arm_id_set(d, s->arm_id, e)) && way_set(d, s, e) && auths_open(d, s, e)
 	       && paces_set(d, s, e);

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "station/dps/http.h"
 
+#include "certs/peer.h"
 #include "station/base/clock.h"
 #include "station/base/text.h"
 
@@ -16,7 +17,9 @@ struct http {
 	CURL *curl;
 	struct http_identity identity;
 	bool has_identity;
+	bool has_login;			/* at the proxy */
 	struct err identity_err;	/* of giving the key to TLS */
+	struct peer_seen peer;		/* in the last handshake */
 	char text[CURL_ERROR_SIZE];
 };
 
@@ -58,10 +61,13 @@ void http_stop(void)
 
 /* ---- setting up ---- */
 
-static CURLcode give_identity(CURL *curl, void *ssl_ctx, void *user)
+static CURLcode on_handshake(CURL *curl, void *ssl_ctx, void *user)
 {
 	struct http *h = user;
 	const struct http_identity *id = &h->identity;
+	peer_watch(ssl_ctx, &h->peer);
+	if (!h->has_identity)
+		return CURLE_OK;
 	bool ok = remote_key_use(ssl_ctx, id->key, id->leaf, id->leaf_len, id->chain, id->chain_count,
 				 &h->identity_err);
 	return ok ? CURLE_OK : CURLE_SSL_CERTPROBLEM;
@@ -73,14 +79,13 @@ static CURLcode give_identity(CURL *curl, void *ssl_ctx, void *user)
 static bool set_tls(struct http *h, const struct http_setup *s)
 {
 	bool ok = SET(h, CURLOPT_SSL_VERIFYPEER, 1L) && SET(h, CURLOPT_SSL_VERIFYHOST, 2L)
-		  && SET(h, CURLOPT_SSLVERSION, (long)CURL_SSLVERSION_TLSv1_2);
+		  && SET(h, CURLOPT_SSLVERSION, (long)CURL_SSLVERSION_TLSv1_2)
+		  && SET(h, CURLOPT_SSL_CTX_FUNCTION, on_handshake) && SET(h, CURLOPT_SSL_CTX_DATA, h);
 	/* A session of an earlier handshake would carry the client's identity without its key being asked. */
 	ok = ok && (!h->has_identity || SET(h, CURLOPT_SSL_SESSIONID_CACHE, 0L));
 	if (s->ca_file && *s->ca_file)
 		ok = ok && SET(h, CURLOPT_CAINFO, s->ca_file) && SET(h, CURLOPT_CAPATH, NULL)
 		     && SET(h, CURLOPT_PROXY_CAINFO, s->ca_file) && SET(h, CURLOPT_PROXY_CAPATH, NULL);
-	if (h->has_identity)
-		ok = ok && SET(h, CURLOPT_SSL_CTX_FUNCTION, give_identity) && SET(h, CURLOPT_SSL_CTX_DATA, h);
 	return ok;
 }
 
@@ -94,7 +99,7 @@ static bool set_way(struct http *h, const struct http_setup *s)
 		  && SET(h, CURLOPT_HTTP_VERSION, (long)CURL_HTTP_VERSION_1_1)
 		  && SET(h, CURLOPT_CONNECTTIMEOUT_MS, (long)(s->connect_ms > 0 ? s->connect_ms : HTTP_CONNECT_MS))
 		  && SET(h, CURLOPT_ERRORBUFFER, h->text) && SET(h, CURLOPT_USERAGENT, "enrollment-station");
-	if (s->proxy_login && s->proxy_login->len)
+	if (h->has_login)
 		ok = ok && SET(h, CURLOPT_PROXYUSERPWD, bytes_text(s->proxy_login));
 	return ok;
 }
@@ -106,6 +111,7 @@ bool http_open(const struct http_setup *setup, const struct http_identity *ident
 	if (!h)
 		return err_set(e, E_NOMEM, "HTTP client");
 	h->has_identity = identity != NULL;
+	h->has_login = setup->proxy_login && setup->proxy_login->len;
 	if (identity)
 		h->identity = *identity;
 	h->curl = curl_easy_init();
@@ -271,8 +277,6 @@ static enum err_code code_of(const struct http *h, CURLcode code, const struct h
 		{CURLE_BAD_CONTENT_ENCODING, E_DPS_ANSWER},
 		{CURLE_PROXY, E_PROXY},
 	};
-	if (hops->proxy_status && hops->proxy_status / 100 != 2)
-		return proxy_code(hops->proxy_status);
 	if (code == CURLE_SSL_CONNECT_ERROR || code == CURLE_RECV_ERROR || code == CURLE_SEND_ERROR)
 		return handshake_code(h);
 	/* A first line that is not HTTP/1 counts as HTTP/0.9, which libcurl calls a protocol that it does not speak. */
@@ -282,6 +286,22 @@ static enum err_code code_of(const struct http *h, CURLcode code, const struct h
 		if (rows[i].curl == code)
 			return rows[i].ours;
 	return E_NET;
+}
+
+static bool fail_untrusted(const struct http *h, CURLcode code, struct err *e)
+{
+	char now[CLOCK_TEXT];
+	clock_text(clock_wall_ms(), now);
+	return err_native(e, E_TLS, code, "%s: the certificate of %s, issued by %s%s%s", h->peer.why, h->peer.subject, h->peer.issuer,
+			  h->peer.is_of_time ? "; this clock says " : "", h->peer.is_of_time ? now : "");
+}
+
+static bool fail_at_proxy(const struct http *h, CURLcode code, int status, struct err *e)
+{
+	if (status != 407)
+		return err_native(e, proxy_code(status), code, "the proxy answers %d", status);
+	return err_native(e, E_PROXY, code, "the proxy %s", h->has_login ? "refuses the name and password of proxy_secret (407)"
+									 : "asks for a name and password, and proxy_secret is not given (407)");
 }
 
 static bool fail(struct http *h, CURLcode code, const struct intake *in, const struct http_hops *hops,
@@ -296,6 +316,10 @@ static bool fail(struct http *h, CURLcode code, const struct intake *in, const s
 		return err_set(e, E_DPS_ANSWER, "the answer is longer than %zu bytes", HTTP_BODY_MAX);
 	if (in->err.code)
 		return err_native(e, in->err.code, in->err.native, "%s", in->err.what);
+	if (hops->proxy_status && hops->proxy_status / 100 != 2)
+		return fail_at_proxy(h, code, hops->proxy_status, e);
+	if (*h->peer.why)
+		return fail_untrusted(h, code, e);
 	const char *text = *h->text ? h->text : curl_easy_strerror(code);
 	return err_native(e, code_of(h, code, hops), code, "%s", text);
 }
@@ -390,6 +414,7 @@ bool http_send(struct http *h, const struct http_request *request, struct http_r
 
 	http_response_fini(ret);
 	ret->date_ms = ret->retry_after_ms = -1;
+	memset(&h->peer, 0, sizeof(h->peer));
 	ret->body.max = HTTP_BODY_MAX;
 	h->text[0] = '\0';
 	err_clear(&h->identity_err);
@@ -410,6 +435,7 @@ bool http_send(struct http *h, const struct http_request *request, struct http_r
 		return fail(h, code, &in, &ret->hops, e);
 	curl_easy_getinfo(h->curl, CURLINFO_RESPONSE_CODE, &status);
 	ret->status = (int)status;
+	ret->ahead_ms = ret->date_ms < 0 ? 0 : clock_wall_ms() - ret->date_ms;
 	ret->retry_after_ms = retry_after_ms(in.retry_after, ret->date_ms);
 	return true;
 }

@@ -59,6 +59,7 @@ struct http_response {
 	int status;
 	int64_t retry_after_ms;	/* from now (RFC 9110, 10.2.3; a date counts against the peer's own Date); -1: none */
 	int64_t date_ms;	/* wall clock of the peer; -1: none */
+	int64_t ahead_ms;	/* how far this machine's clock is ahead of it; 0 where the peer does not say, exact to a second */
 	char etag[128];
 	char error_code[64];	/* x-ms-error-code */
 	char request_id[128];	/* x-ms-request-id */

@@ -6,6 +6,7 @@ good (a trusted certificate for localhost), other_name, expired, untrusted (issu
 connection at once), demanding (refuses any client certificate but those of the trusted CA), proxy (wants user:password,
 then tunnels), closed_proxy (403 always). On `good` the path chooses what happens."""
 import base64
+import email.utils
 import http.server
 import json
 import os
@@ -20,6 +21,7 @@ import time
 LOGIN = "Basic " + base64.b64encode(b"user:open sesame").decode()
 BIG = 3 * 1024 * 1024
 connects = []  # headers of each CONNECT that the proxy saw
+unanswered = []  # bodies that came over a kept connection, which then died
 
 
 def openssl(*args):
@@ -56,12 +58,14 @@ def make_server(folder, name, ca, host, expired=False):
 
 class Good(http.server.BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
+    requests = 0  # on this connection
 
     def log_message(self, *args):
         pass
 
     def any_method(self):
         length = int(self.headers.get("Content-Length", "0"))
+        self.requests += 1
         self.sent = self.rfile.read(length).decode()
         getattr(self, "path_" + self.path[1:].split("?")[0].split("/")[0].replace("-", "_"))()
 
@@ -87,6 +91,21 @@ class Good(http.server.BaseHTTPRequestHandler):
         if "wrong-clock" in self.path:
             self.date_time_string = lambda timestamp=None: "Wed, 01 Jan 2020 00:00:00 GMT"
         self.reply(404, b"<html>not here</html>")
+
+    def path_enrollments(self):
+        slow = 600 if "ten-minutes" in self.path else 0
+        self.date_time_string = lambda timestamp=None: email.utils.formatdate(time.time() - slow, usegmt=True)
+        self.reply(401, b'{"errorCode":401000,"trackingId":"t","message":"Unauthorized"}')
+
+    def path_dies_when_kept(self):
+        if self.requests == 1:
+            self.reply(200)
+            return
+        unanswered.append(self.command + " " + self.sent)
+        self.path_cut()
+
+    def path_unanswered(self):
+        self.reply(200, json.dumps(unanswered).encode())
 
     def path_redirect(self):
         self.reply(302, Location="/echo")

@@ -167,6 +167,22 @@ static void without_credentials_nothing_is_shown(void **state)
 	auth_close(a);
 }
 
+static void connection_string_in_place_of_a_key_is_read_as_what_it_is(void **state)
+{
+	AUTO(bytes) struct bytes header = {0};
+	struct err e = {0};
+	secret_is("HostName=" HOST ";SharedAccessKeyName=line;SharedAccessKey=" KEY);
+	struct auth *a = opened(AUTH_POLICY_KEY);
+	header_at(a, NOW_MS, &header);
+	assert_non_null(strstr(bytes_text(&header), "skn=line"));
+	auth_close(a);
+	secret_is("HostName=plant.azure-devices.net;SharedAccessKeyName=iothubowner;SharedAccessKey=" KEY);
+	assert_false(opens(AUTH_POLICY_KEY, &e));
+	assert_int_equal(e.code, E_DPS_AUTH);
+	assert_non_null(strstr(e.what, "IoT hub plant.azure-devices.net"));
+	assert_null(strstr(e.what, KEY));
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -178,6 +194,7 @@ int main(void)
 		cmocka_unit_test(expired_sas_token_is_refused_before_it_is_sent),
 		cmocka_unit_test(mistakes_are_found_when_it_is_opened),
 		cmocka_unit_test(without_credentials_nothing_is_shown),
+		cmocka_unit_test(connection_string_in_place_of_a_key_is_read_as_what_it_is),
 	};
 	return cmocka_run_group_tests(tests, set_up, tear_down);
 }

@@ -197,23 +197,52 @@ static void cut_behind_the_effect_leaves_what_was_asked(void **state)
 	dps_close(d);
 }
 
+static struct dps *client_of_hostile(const struct hostile *h)
+{
+	struct dps *d = NULL;
+	struct err e = {0};
+	char endpoint[64], secret[200];
+
+	snprintf(endpoint, sizeof(endpoint), "https://localhost:%d", hostile_port(h, "good"));
+	write_text(folder_at(&folder, "token"), "abc", 0600);
+	snprintf(secret, sizeof(secret), "file:%s", folder_at(&folder, "token"));
+	struct dps_setup s = {.endpoint = endpoint, .id_scope = "0ne1", .auth = "bearer-token", .secret = secret,
+			      .ca_file = hostile_ca(h)};
+	assert_ok(dps_open(&s, &d, &e), &e);
+	return d;
+}
+
 static void web_server_that_says_404_is_not_taken_for_dps(void **state)
 {
 	AUTO(group) struct group g = {0};
 	struct hostile h = {0};
-	struct dps *d = NULL;
 	struct err e = {0};
-	char endpoint[64], secret[200];
 	bool found = true;
 
 	hostile_start(&h);
-	snprintf(endpoint, sizeof(endpoint), "https://localhost:%d", hostile_port(&h, "good"));
-	write_text(folder_at(&folder, "token"), "abc", 0600);
-	snprintf(secret, sizeof(secret), "file:%s", folder_at(&folder, "token"));
-	struct dps_setup s = {.endpoint = endpoint, .id_scope = "0ne1", .auth = "bearer-token", .secret = secret,
-			      .ca_file = hostile_ca(&h)};
-	assert_ok(dps_open(&s, &d, &e), &e);
+	struct dps *d = client_of_hostile(&h);
 	assert_fails(dps_get_group(d, "g-1", in_ms(5000), &found, &g, &e), &e, E_DPS_REFUSED);
+	dps_close(d);
+	hostile_stop(&h);
+}
+
+static void refused_token_is_told_with_how_wrong_the_clock_is(void **state)
+{
+	AUTO(json) json_t *entry = NULL;
+	struct hostile h = {0};
+	struct err e = {0};
+	bool found = true;
+
+	hostile_start(&h);
+	struct dps *d = client_of_hostile(&h);
+	assert_fails(dps_get_individual(d, "ten-minutes", in_ms(5000), &found, &entry, &e), &e, E_DPS_AUTH);
+	const char *words = strstr(e.what, "this clock is ");
+	assert_non_null(words);
+	assert_in_range(atoi(words + strlen("this clock is ")), 598, 660);
+	assert_non_null(strstr(words, " s ahead of the service's"));
+	err_clear(&e);
+	assert_fails(dps_get_individual(d, "right-clock", in_ms(5000), &found, &entry, &e), &e, E_DPS_AUTH);
+	assert_null(strstr(e.what, "clock is"));
 	dps_close(d);
 	hostile_stop(&h);
 }
@@ -254,6 +283,8 @@ static void every_mistake_of_the_setup_is_refused(void **state)
 	} rows[] = {
 		{{.endpoint = NULL, .id_scope = "0ne1"}, E_CONFIG},
 		{{.endpoint = "http://a", .id_scope = "0ne1"}, E_CONFIG},
+		{{.endpoint = "https://plant.azure-devices.net", .id_scope = "0ne1"}, E_CONFIG},
+		{{.endpoint = "https://a", .id_scope = "0ne1", .in_flight = 65}, E_CONFIG},
 		{{.endpoint = "https://a", .id_scope = NULL}, E_CONFIG},
 		{{.endpoint = "https://a", .id_scope = "0ne/1"}, E_CONFIG},
 		{{.endpoint = "https://a", .id_scope = "0ne1", .global_endpoint = "a"}, E_CONFIG},
@@ -287,6 +318,7 @@ int main(void)
 		cmocka_unit_test_teardown(each_fault_of_the_service_has_its_error, no_rules),
 		cmocka_unit_test_teardown(cut_behind_the_effect_leaves_what_was_asked, no_rules),
 		cmocka_unit_test(web_server_that_says_404_is_not_taken_for_dps),
+		cmocka_unit_test(refused_token_is_told_with_how_wrong_the_clock_is),
 		cmocka_unit_test(one_client_serves_many_threads),
 		cmocka_unit_test(every_mistake_of_the_setup_is_refused),
 	};
