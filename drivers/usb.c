@@ -28,8 +28,8 @@ static bool usb_err(struct err *e, int rc, enum err_code otherwise, const char *
 	enum err_code code = rc == LIBUSB_ERROR_NO_DEVICE ? E_USB_GONE
 		: rc == LIBUSB_ERROR_TIMEOUT ? E_CHILD_SILENT
 		: rc == LIBUSB_ERROR_NO_MEM ? E_NOMEM : otherwise;
-	if (rc == LIBUSB_ERROR_BUSY)
-		return err_native(e, code, rc, "%s: another program has it", words);
+	if (rc == LIBUSB_ERROR_BUSY)	/* a tool of an engineer's, or the line: neither is a fault of the station's rights */
+		return err_native(e, E_UNIT_BUSY, rc, "%s: another program has it", words);
 	return err_native(e, code, rc, "%s: %s", words, libusb_error_name(rc));
 }
 

@@ -150,7 +150,7 @@ class Tcti(unittest.TestCase):
         self.factory.knob("SIM0003", "delay_ms", 200)
         self.factory.plug("SIM0003", 3)
         line.wait(lambda: any(s["stage"] == "read-key" for s in line.slots("03")), 30, "read-key")
-        self.refused(tools, "E-USB-004", "another program has it")
+        self.refused(tools, "E-USB-010", "another program has it")
         self.factory.knob("SIM0003", "delay_ms", 0)
         self.assertEqual(line.wait_verdict("03")["verdict"], "PASS")
         self.assertIn("0x81000200", tools("tpm2_getcap", "handles-persistent"))
