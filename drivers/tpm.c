@@ -1,14 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "drivers/tpm.h"
+#include "drivers/tpm_sapi.h"
 #include "station/base/clock.h"
 
 #include <errno.h>
 #include <string.h>
-
 #include <sys/random.h>
-#include <tss2/tss2_mu.h>
-#include <tss2/tss2_rc.h>
-#include <tss2/tss2_sys.h>
 
 #define REPEAT_PAUSE_MS 10
 #define HANDLES_AT_ONCE TPM2_MAX_CAP_HANDLES
@@ -18,7 +14,7 @@
 #define FIRST_SAVED_SESSION 0x03000000u
 #define RC_FORMAT_ONE_CODE 0x3fu
 
-static const TSS2L_SYS_AUTH_COMMAND empty_password = {1, {{.sessionHandle = TPM2_RS_PW}}};
+const TSS2L_SYS_AUTH_COMMAND tpm_empty_password = {1, {{.sessionHandle = TPM2_RS_PW}}};
 
 /* ---- errors ---- */
 
@@ -36,7 +32,7 @@ static void transport_lost(struct tpm *t)
 }
 
 /* The translator of TSS2_RC: the TPM's own refusals, the transport's failures, and responses that cannot be parsed. */
-static bool tpm_err(struct tpm *t, struct err *e, TSS2_RC rc, const char *words)
+bool tpm_err(struct tpm *t, struct err *e, TSS2_RC rc, const char *words)
 {
 	switch (rc & TSS2_RC_LAYER_MASK) {
 	case TSS2_TPM_RC_LAYER:
@@ -51,6 +47,13 @@ static bool tpm_err(struct tpm *t, struct err *e, TSS2_RC rc, const char *words)
 	}
 }
 
+bool tpm_refused(struct tpm *t, struct err *e, TSS2_RC rc, const char *words)
+{
+	if (!(rc & ~(TSS2_RC)0xfff) && (rc & TPM2_RC_FMT1))
+		return err_native(e, E_CHALLENGE, rc, "%s: %s", words, Tss2_RC_Decode(rc));
+	return tpm_err(t, e, rc, words);
+}
+
 /* A format-one response code without the number of the handle, session or parameter that it blames. */
 static bool rc_is(TSS2_RC rc, TSS2_RC code)
 {
@@ -58,7 +61,7 @@ static bool rc_is(TSS2_RC rc, TSS2_RC code)
 }
 
 /* What the TPM asks to send again, and time for it. */
-static bool rc_asks_again(const struct tpm *t, TSS2_RC rc)
+bool tpm_asks_again(const struct tpm *t, TSS2_RC rc)
 {
 	if (rc != TPM2_RC_RETRY && rc != TPM2_RC_YIELDED && rc != TPM2_RC_TESTING && rc != TPM2_RC_NV_RATE)
 		return false;
@@ -68,11 +71,9 @@ static bool rc_asks_again(const struct tpm *t, TSS2_RC rc)
 	return true;
 }
 
-#define REPEAT(t, rc, command) do { (rc) = (command); } while (rc_asks_again((t), (rc)))
-
 /* ---- opening ---- */
 
-static bool flush(struct tpm *t, TPM2_HANDLE handle, struct err *e)
+bool tpm_flush(struct tpm *t, uint32_t handle, struct err *e)
 {
 	TSS2_RC rc;
 	REPEAT(t, rc, Tss2_Sys_FlushContext(t->sys, handle));
@@ -91,13 +92,13 @@ static bool flush_found(struct tpm *t, TPM2_HANDLE first, struct err *e)
 		return tpm_err(t, e, rc, "GetCapability of handles");
 	for (uint32_t i = 0; i < found.data.handles.count; i++) {
 		TPM2_HANDLE handle = found.data.handles.handle[i];
-		if (handle >> 24 == first >> 24 && handle != t->ak && !flush(t, handle, e))
+		if (handle >> 24 == first >> 24 && handle != t->ak && handle != t->identity && !tpm_flush(t, handle, e))
 			return false;
 	}
 	return true;
 }
 
-static bool flush_strangers(struct tpm *t, struct err *e)
+bool tpm_flush_strangers(struct tpm *t, struct err *e)
 {
 	if (!flush_found(t, FIRST_TRANSIENT, e) || !flush_found(t, FIRST_LOADED_SESSION, e)
 	    || !flush_found(t, FIRST_SAVED_SESSION, e))
@@ -119,7 +120,7 @@ bool tpm_open(struct tpm *t, struct TSS2_TCTI_OPAQUE_CONTEXT_BLOB *tcti, const s
 		return err_set(e, E_NOMEM, "SAPI's context");
 	TSS2_RC rc = Tss2_Sys_Initialize(t->sys, size, tcti, &abi);
 	bool ok = rc == TSS2_RC_SUCCESS || tpm_err(t, e, rc, "SAPI");
-	if (ok && flush_strangers(t, e))
+	if (ok && tpm_flush_strangers(t, e))
 		return true;
 	tpm_close(t);
 	return false;
@@ -132,10 +133,12 @@ void tpm_close(struct tpm *t)
 		return;
 	/* A unit that has gone flushes by losing its power. */
 	if (t->ak)
-		(void)!flush(t, t->ak, &ignored);
-	t->ak = 0;
+		(void)!tpm_flush(t, t->ak, &ignored);
+	if (t->identity)
+		(void)!tpm_flush(t, t->identity, &ignored);
+	t->ak = t->identity = 0;
 	if (t->lost)
-		(void)!flush_strangers(t, &ignored);
+		(void)!tpm_flush_strangers(t, &ignored);
 	Tss2_Sys_Finalize(t->sys);
 	free(t->sys);
 	memset(t, 0, sizeof(*t));
@@ -148,7 +151,7 @@ void tpm_begin(struct tpm *t, int64_t deadline_ms)
 
 /* ---- reading ---- */
 
-static bool public_marshal(const TPM2B_PUBLIC *public, struct tpm_public *ret, struct err *e)
+bool tpm_public_marshal(const TPM2B_PUBLIC *public, struct tpm_public *ret, struct err *e)
 {
 	ret->len = 0;
 	TSS2_RC rc = Tss2_MU_TPM2B_PUBLIC_Marshal(public, ret->data, sizeof(ret->data), &ret->len);
@@ -163,12 +166,12 @@ bool tpm_read_public(struct tpm *t, uint32_t handle, struct tpm_public *ret, str
 	do {
 		public.size = 0;	/* SAPI takes another size for a mistake */
 		rc = Tss2_Sys_ReadPublic(t->sys, handle, NULL, &public, NULL, NULL, NULL);
-	} while (rc_asks_again(t, rc));
+	} while (tpm_asks_again(t, rc));
 	if (rc_is(rc, TPM2_RC_HANDLE))
 		return true;
 	if (rc != TSS2_RC_SUCCESS)
 		return tpm_err(t, e, rc, "ReadPublic");
-	return public_marshal(&public, ret, e);
+	return tpm_public_marshal(&public, ret, e);
 }
 
 /* The TPM's greatest NV_Read, asked for once. */
@@ -197,7 +200,7 @@ static bool nv_read_all(struct tpm *t, const TPMS_NV_PUBLIC *nv, struct bytes *r
 	for (uint32_t at = 0; at < nv->dataSize; at += part.size) {
 		uint32_t want = nv->dataSize - at < t->nv_chunk ? nv->dataSize - at : t->nv_chunk;
 		part.size = 0;
-		REPEAT(t, rc, Tss2_Sys_NV_Read(t->sys, auth, nv->nvIndex, &empty_password, (uint16_t)want, (uint16_t)at, &part, NULL));
+		REPEAT(t, rc, Tss2_Sys_NV_Read(t->sys, auth, nv->nvIndex, &tpm_empty_password, (uint16_t)want, (uint16_t)at, &part, NULL));
 		if (rc != TSS2_RC_SUCCESS)
 			return tpm_err(t, e, rc, "NV_Read");
 		if (part.size != want)
@@ -215,7 +218,7 @@ bool tpm_read_nv(struct tpm *t, uint32_t index, struct bytes *ret, struct err *e
 	do {
 		nv.size = 0;
 		rc = Tss2_Sys_NV_ReadPublic(t->sys, index, NULL, &nv, NULL, NULL);
-	} while (rc_asks_again(t, rc));
+	} while (tpm_asks_again(t, rc));
 	if (rc_is(rc, TPM2_RC_HANDLE))
 		return true;
 	if (rc != TSS2_RC_SUCCESS)
@@ -261,7 +264,7 @@ static const TPM2B_PUBLIC leaf_template = {.publicArea = {
 }};
 
 /* Creates a primary key as a transient object, the caller's to flush. */
-static bool create_primary(struct tpm *t, TPM2_HANDLE hierarchy, const TPM2B_PUBLIC *template, TPM2_HANDLE *ret_handle,
+bool tpm_create_primary(struct tpm *t, TPM2_HANDLE hierarchy, const TPM2B_PUBLIC *template, TPM2_HANDLE *ret_handle,
 			   struct tpm_public *ret, struct err *e)
 {
 	TSS2_RC rc;
@@ -273,27 +276,27 @@ static bool create_primary(struct tpm *t, TPM2_HANDLE hierarchy, const TPM2B_PUB
 	const TPM2B_SENSITIVE_CREATE sensitive = {0};
 	const TPM2B_DATA outside = {0};
 	const TPML_PCR_SELECTION pcrs = {0};
-	if (t->lost && !flush_strangers(t, e))
+	if (t->lost && !tpm_flush_strangers(t, e))
 		return false;
 	do {
 		public.size = data.size = hash.size = name.size = 0;
 		ticket.digest.size = 0;
-		rc = Tss2_Sys_CreatePrimary(t->sys, hierarchy, &empty_password, &sensitive, template, &outside, &pcrs, ret_handle,
+		rc = Tss2_Sys_CreatePrimary(t->sys, hierarchy, &tpm_empty_password, &sensitive, template, &outside, &pcrs, ret_handle,
 					    &public, &data, &hash, &ticket, &name, NULL);
-	} while (rc_asks_again(t, rc));
+	} while (tpm_asks_again(t, rc));
 	if (rc != TSS2_RC_SUCCESS)
 		return tpm_err(t, e, rc, "CreatePrimary");
-	if (public_marshal(&public, ret, e))
+	if (tpm_public_marshal(&public, ret, e))
 		return true;
 	struct err second = {0};
-	(void)!flush(t, *ret_handle, &second);
+	(void)!tpm_flush(t, *ret_handle, &second);
 	return false;
 }
 
-static bool evict(struct tpm *t, TPM2_HANDLE object, TPM2_HANDLE handle, struct err *e)
+bool tpm_evict(struct tpm *t, TPM2_HANDLE object, TPM2_HANDLE handle, struct err *e)
 {
 	TSS2_RC rc;
-	REPEAT(t, rc, Tss2_Sys_EvictControl(t->sys, TPM2_RH_OWNER, object, &empty_password, handle, NULL));
+	REPEAT(t, rc, Tss2_Sys_EvictControl(t->sys, TPM2_RH_OWNER, object, &tpm_empty_password, handle, NULL));
 	return rc == TSS2_RC_SUCCESS || tpm_err(t, e, rc, "EvictControl");
 }
 
@@ -316,10 +319,10 @@ static bool settle(struct tpm *t, const struct place *p, TPM2_HANDLE made, const
 		return true;
 	if (there.len && !p->replace)
 		return err_set(e, p->refused, "another key lies at %08x", p->handle);
-	if (there.len && !evict(t, p->handle, p->handle, e))
+	if (there.len && !tpm_evict(t, p->handle, p->handle, e))
 		return false;
 	*ret_made = true;
-	return evict(t, made, p->handle, e);
+	return tpm_evict(t, made, p->handle, e);
 }
 
 /* Creates the key anew, which the same seed and template always make the same, and makes sure that it lies in its place. */
@@ -327,10 +330,10 @@ static bool make_primary(struct tpm *t, const struct place *p, bool *ret_made, s
 {
 	TPM2_HANDLE made;
 	struct err second = {0};
-	if (!create_primary(t, p->hierarchy, p->template, &made, ret, e))
+	if (!tpm_create_primary(t, p->hierarchy, p->template, &made, ret, e))
 		return false;
 	bool ok = settle(t, p, made, ret, ret_made, e);
-	return flush(t, made, ok ? e : &second) && ok;
+	return tpm_flush(t, made, ok ? e : &second) && ok;
 }
 
 bool tpm_make_ek(struct tpm *t, bool replace, struct err *e)
@@ -357,7 +360,7 @@ bool tpm_load_ak(struct tpm *t, struct tpm_public *ret, struct err *e)
 	TPM2_HANDLE handle;
 	if (t->ak)
 		return tpm_read_public(t, t->ak, ret, e);
-	if (!create_primary(t, TPM2_RH_ENDORSEMENT, &ak_template, &handle, ret, e))
+	if (!tpm_create_primary(t, TPM2_RH_ENDORSEMENT, &ak_template, &handle, ret, e))
 		return false;
 	t->ak = handle;
 	return true;
@@ -372,7 +375,7 @@ static bool session_start(struct tpm *t, TPM2_HANDLE *ret, struct err *e)
 	TPM2B_NONCE ours = {.size = 16}, theirs;
 	const TPM2B_ENCRYPTED_SECRET unsalted = {0};
 	const TPMT_SYM_DEF plain = {.algorithm = TPM2_ALG_NULL};
-	if (t->lost && !flush_strangers(t, e))
+	if (t->lost && !tpm_flush_strangers(t, e))
 		return false;
 	if (getrandom(ours.buffer, ours.size, 0) != ours.size)
 		return err_errno(e, E_TPM, "a nonce");
@@ -380,7 +383,7 @@ static bool session_start(struct tpm *t, TPM2_HANDLE *ret, struct err *e)
 		theirs.size = 0;
 		rc = Tss2_Sys_StartAuthSession(t->sys, TPM2_RH_NULL, TPM2_RH_NULL, NULL, &ours, &unsalted, TPM2_SE_POLICY, &plain,
 					       TPM2_ALG_SHA256, ret, &theirs, NULL);
-	} while (rc_asks_again(t, rc));
+	} while (tpm_asks_again(t, rc));
 	return rc == TSS2_RC_SUCCESS || tpm_err(t, e, rc, "StartAuthSession");
 }
 
@@ -393,9 +396,9 @@ static bool session_satisfy(struct tpm *t, TPM2_HANDLE session, struct err *e)
 	const TPM2B_DIGEST none = {0};
 	do {
 		timeout.size = ticket.digest.size = 0;
-		rc = Tss2_Sys_PolicySecret(t->sys, TPM2_RH_ENDORSEMENT, session, &empty_password, &any, &none, &any, 0, &timeout,
+		rc = Tss2_Sys_PolicySecret(t->sys, TPM2_RH_ENDORSEMENT, session, &tpm_empty_password, &any, &none, &any, 0, &timeout,
 					   &ticket, NULL);
-	} while (rc_asks_again(t, rc));
+	} while (tpm_asks_again(t, rc));
 	return rc == TSS2_RC_SUCCESS || tpm_err(t, e, rc, "PolicySecret");
 }
 
@@ -416,11 +419,9 @@ static bool activate_in(struct tpm *t, TPM2_HANDLE session, TPM2_HANDLE object, 
 	do {
 		secret.size = 0;
 		rc = Tss2_Sys_ActivateCredential(t->sys, object, TPM_EK_HANDLE, &auths, &blob, &seed, &secret, NULL);
-	} while (rc_asks_again(t, rc));
-	if (!(rc & ~(TSS2_RC)0xfff) && (rc & TPM2_RC_FMT1))
-		return err_native(e, E_CHALLENGE, rc, "ActivateCredential: %s", Tss2_RC_Decode(rc));
+	} while (tpm_asks_again(t, rc));
 	if (rc != TSS2_RC_SUCCESS)
-		return tpm_err(t, e, rc, "ActivateCredential");
+		return tpm_refused(t, e, rc, "ActivateCredential");
 	ret->secret = true;
 	bool ok = bytes_set(ret, secret.buffer, secret.size, e);
 	wipe(&secret, sizeof(secret));
@@ -438,7 +439,7 @@ bool tpm_activate(struct tpm *t, uint32_t handle, const struct challenge *challe
 	if (session_satisfy(t, session, e) && activate_in(t, session, handle ? handle : t->ak, challenge, ret, e))
 		return true;
 	/* The first cause counts, also when the session stays behind: the next open flushes it. */
-	(void)!flush(t, session, &second);
+	(void)!tpm_flush(t, session, &second);
 	return false;
 }
 
@@ -467,7 +468,7 @@ bool tpm_certify(struct tpm *t, uint32_t handle, const uint8_t nonce[static SHA2
 	do {
 		attest.size = 0;
 		rc = Tss2_Sys_Certify(t->sys, handle, t->ak, &auths, &qualifying, &scheme, &attest, &signature, NULL);
-	} while (rc_asks_again(t, rc));
+	} while (tpm_asks_again(t, rc));
 	if (rc != TSS2_RC_SUCCESS)
 		return tpm_err(t, e, rc, "Certify");
 	return bytes_set(ret_attest, attest.attestationData, attest.size, e) && signature_marshal(&signature, ret_signature, e);
@@ -491,7 +492,7 @@ bool tpm_sign(struct tpm *t, uint32_t handle, const uint8_t digest[static SHA256
 	const TPMT_SIG_SCHEME scheme = {TPM2_ALG_ECDSA, {.ecdsa = {TPM2_ALG_SHA256}}};
 	const TPMT_TK_HASHCHECK unchecked = {TPM2_ST_HASHCHECK, TPM2_RH_NULL, {0}};
 	memcpy(what.buffer, digest, SHA256_SIZE);
-	REPEAT(t, rc, Tss2_Sys_Sign(t->sys, handle, &empty_password, &what, &scheme, &unchecked, &signature, NULL));
+	REPEAT(t, rc, Tss2_Sys_Sign(t->sys, handle, &tpm_empty_password, &what, &scheme, &unchecked, &signature, NULL));
 	if (rc != TSS2_RC_SUCCESS)
 		return tpm_err(t, e, rc, "Sign");
 	if (signature.sigAlg != TPM2_ALG_ECDSA || signature.signature.ecdsa.hash != TPM2_ALG_SHA256)

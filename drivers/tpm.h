@@ -17,6 +17,7 @@
 #define TPM_EK_HANDLE 0x81010001u
 #define TPM_EK_CERT_INDEX 0x01c00002u
 #define TPM_LEAF_HANDLE 0x81000200u
+#define TPM_STORAGE_HANDLE 0x81000001u
 #define TPM_PUBLIC_MAX 1024u
 
 struct TSS2_TCTI_OPAQUE_CONTEXT_BLOB;
@@ -27,6 +28,7 @@ struct tpm {
 	int64_t deadline_ms;
 	uint32_t nv_chunk;	/* greatest NV_Read; 0 while unknown */
 	uint32_t ak;	/* transient handle of the attestation key; 0 while not loaded */
+	uint32_t identity;	/* of the key that DPS wrapped */
 	bool lost;	/* a response was lost: the TPM may hold what nobody knows */
 };
 
@@ -74,5 +76,18 @@ WARN_UNUSED bool tpm_certify(struct tpm *t, uint32_t handle, const uint8_t nonce
 /* ECDSA of a SHA-256 digest by the P-256 key at the handle. */
 WARN_UNUSED bool tpm_sign(struct tpm *t, uint32_t handle, const uint8_t digest[static SHA256_SIZE], struct key_signature *ret,
 			  struct err *e);
+
+/* ---- DPS's TPM attestation (drivers/tpm_dps.c) ---- */
+
+/* Finds TCG's RSA-2048 storage root key at TPM_STORAGE_HANDLE, or makes it there (*ret_made). What lies there and is of the template is
+ * used, whoever made it, as Microsoft's SDKs do; something else is replaced or E_KEY_OTHER. */
+WARN_UNUSED bool tpm_make_storage(struct tpm *t, bool replace, bool *ret_made, struct tpm_public *ret, struct err *e);
+
+/* Unwraps the key in the service's blob (docs/tpm-bridge.md, section 4) with EK and storage root key, and keeps it loaded in place of the one
+ * before. E_CHALLENGE when the blob is no such thing, or not for this TPM. */
+WARN_UNUSED bool tpm_import_identity(struct tpm *t, const void *blob, size_t len, struct err *e);
+
+/* HMAC-SHA256 with that key. */
+WARN_UNUSED bool tpm_hmac(struct tpm *t, const void *data, size_t len, uint8_t ret[static SHA256_SIZE], struct err *e);
 
 #endif

@@ -4,7 +4,7 @@
  * Matches:   vendor interface FF/54/01 of any vendor and product.
  * Protocol:  docs/tpm-bridge.md, version 1: frames in drivers/bridge.c, TPM commands through drivers/tcti_usb.c and
  * drivers/tpm.c. Proof:     endorsement key and certificate, credential challenge, certification of the leaf key by an
- * attestation key. Writes:    EK at 81010001 (persist_ek), leaf key (make_key), bundle (install), factory mode
+ * attestation key. Writes:    EK at 81010001 (persist_ek), leaf key or storage root key (make_key), bundle (install), factory mode
  * (finish); each compares first. Closed:    a device whose factory mode is closed still identifies itself, shows its
  * keys and its bundle, and
  *            activates credentials; everything else is E_UNIT_CLOSED.
@@ -119,12 +119,12 @@ static bool unit_make_key(void *state, const struct driver_call *call, const str
 	struct unit *u = state;
 	struct tpm_public leaf;
 	bool made = false;
-	u->leaf = req->handle;
-	bool ok = u->bridge.info.closed
-		? leaf_show(u, call, &leaf, e)
+	u->leaf = req->storage ? TPM_STORAGE_HANDLE : req->handle;
+	bool ok = u->bridge.info.closed ? leaf_show(u, call, &leaf, e)
+		: req->storage ? tpm_make_storage(tpm_for(u, call), req->replace_other, &made, &leaf, e)
 		: tpm_make_leaf(tpm_for(u, call), req->handle, req->seed, req->replace_other, &made, &leaf, e);
 	if (!ok)
-		return err_in(e, "making the leaf key");
+		return err_in(e, req->storage ? "making the storage root key" : "making the leaf key");
 	ret->made = made;
 	return give(call, EVIDENCE_LEAF_PUBLIC, leaf.data, leaf.len, e);
 }
@@ -169,6 +169,19 @@ static bool unit_prove_key(void *state, const struct driver_call *call, struct e
 	struct key_signature signature;
 	return unit_sign(state, call, call->challenge->nonce, &signature, e)
 		&& give(call, EVIDENCE_SIGNATURE, &signature, sizeof(signature), e);
+}
+
+static bool unit_import_identity(void *state, const struct driver_call *call, const struct driver_blob *blob, struct err *e)
+{
+	if (!unit_is_open(state, e) || !tpm_import_identity(tpm_for(state, call), blob->data, blob->len, e))
+		return err_in(e, "unwrapping the service's key");
+	return true;
+}
+
+static bool unit_sign_identity(void *state, const struct driver_call *call, const struct driver_text *text,
+			       uint8_t ret[static SHA256_SIZE], struct err *e)
+{
+	return tpm_hmac(tpm_for(state, call), text->data, text->len, ret, e) || err_in(e, "signing with the service's key");
 }
 
 /* Reads the stored bundle; nothing where none is stored. */
@@ -278,6 +291,8 @@ const struct driver tpm_bridge_driver = {
 	.certify = unit_certify,
 	.prove_key = unit_prove_key,
 	.sign = unit_sign,
+	.import_identity = unit_import_identity,
+	.sign_identity = unit_sign_identity,
 	.install = unit_install,
 	.read_back = unit_read_back,
 	.finish = unit_finish,

@@ -20,6 +20,7 @@ enum bundle_tag {
 	BUNDLE_KEY_HANDLE = 7,
 	BUNDLE_KEY_AUTH = 8,
 	BUNDLE_KEY_URI = 9,
+	BUNDLE_ATTESTATION = 10,
 };
 
 /* The text fields and the names under which registration.json shows them. */
@@ -98,6 +99,9 @@ static bool text_take(struct texts *t, const struct field *f)
 			json_string(hex)) == 0;
 	case BUNDLE_KEY_AUTH:
 		return json_object_set_new(t->registration, "keyHasAuth", json_boolean(f->len > 0)) == 0;
+	case BUNDLE_ATTESTATION:
+		return f->len == 1 && f->value[0] == 1
+			&& json_object_set_new(t->registration, "attestation", json_string("tpm")) == 0;
 	}
 	for (size_t i = 0; i < sizeof text_fields / sizeof *text_fields; i++)
 		if (text_fields[i].tag == f->tag)
@@ -111,9 +115,10 @@ static bool texts_write(const char *dir, const struct texts *t, struct why *w)
 	char *json = json_dumps(t->registration, JSON_INDENT(2));
 	if (!json)
 		return why_set(w, "out of memory");
-	bool ok = file_replace(dir, "leaf.pem", t->leaf, t->leaf_len, w)
-		&& file_replace(dir, "chain.pem", t->chain ? t->chain : "", t->chain_len, w)
-		&& file_replace(dir, "registration.json", json, strlen(json), w);
+	bool ok = file_replace(dir, "registration.json", json, strlen(json), w);
+	if (ok && t->leaf)
+		ok = file_replace(dir, "leaf.pem", t->leaf, t->leaf_len, w)
+			&& file_replace(dir, "chain.pem", t->chain ? t->chain : "", t->chain_len, w);
 	free(json);
 	return ok;
 }
@@ -128,12 +133,12 @@ bool export_bundle(const char *dir, const uint8_t *bundle, size_t len, struct wh
 	while (readable && at < len)
 		readable = field_next(bundle, len, &at, &f) && text_take(&t, &f);
 	bool ok = true;
-	if (readable && t.leaf) {
-		ok = texts_write(dir, &t, w);
-	} else {
-		for (size_t i = 0; i < sizeof export_names / sizeof *export_names; i++)
+	bool complete = readable && (t.leaf || json_object_get(t.registration, "attestation"));
+	for (size_t i = 0; i < sizeof export_names / sizeof *export_names; i++)
+		if (!complete || !t.leaf)
 			file_remove(dir, export_names[i]);
-	}
+	if (complete)
+		ok = texts_write(dir, &t, w);
 	free(t.leaf);
 	free(t.chain);
 	json_decref(t.registration);
