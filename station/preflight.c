@@ -4,7 +4,6 @@
 #include "drivers/driver.h"
 #include "station/base/clock.h"
 #include "station/base/text.h"
-#include "station/dps/check.h"
 
 #include <dirent.h>
 #include <libgen.h>
@@ -176,13 +175,25 @@ static bool wants_removal(const struct config *c)
 	return false;
 }
 
-/* The first profile of a group; NULL: every unit has an entry of its own, and the service need not know our CA. */
-static const char *first_group(const struct config *c)
+static bool wanted_has(const struct check_wanted *w, const char *group)
 {
-	for (size_t i = 0; i < c->profile_count; i++)
-		if (c->profile[i].attestation == ATTEST_X509_GROUP)
-			return c->profile[i].group;
-	return NULL;
+	for (size_t i = 0; i < w->group_count; i++)
+		if (!strcmp(w->group[i], group))
+			return true;
+	return false;
+}
+
+void preflight_wanted(const struct config *c, struct check_wanted *ret)
+{
+	_Static_assert(CHECK_GROUPS_MAX >= CONFIG_PROFILES_MAX, "a group for each profile");
+	*ret = (struct check_wanted){0};
+	for (size_t i = 0; i < c->profile_count; i++) {
+		const struct config_profile *p = &c->profile[i];
+		if (p->attestation != ATTEST_X509_GROUP)
+			ret->individual = true;
+		else if (!wanted_has(ret, p->group))
+			ret->group[ret->group_count++] = p->group;
+	}
 }
 
 bool preflight_cloud(struct line *l, preflight_row *row, void *ctx, struct err *e)
@@ -194,11 +205,13 @@ bool preflight_cloud(struct line *l, preflight_row *row, void *ctx, struct err *
 	const struct signer_info *info = &l->signing.info;
 	if (info->root_len)
 		ca[chain.count++] = (struct bytes){.data = (uint8_t *)(uintptr_t)info->root, .len = info->root_len};
-	const char *group = first_group(c);
+	struct check_wanted wanted;
+	preflight_wanted(c, &wanted);
 	if (!report(&rows, "issuing", "the CA may issue", ca_may_issue(l, e), e) ||
-	    !check_cloud(l->dps, group ? group : "station-preflight", clock_steady_ms() + CLOUD_MS, pass_on, &rows, e))
+	    !check_cloud(l->dps, &wanted, clock_steady_ms() + CLOUD_MS, pass_on, &rows, e))
 		return false;
-	if (group && !report(&rows, "CA", "our CA is verified on this DPS",
+	/* Where every unit has an entry of its own, the service need not know our CA. */
+	if (wanted.group_count && !report(&rows, "CA", "our CA is verified on this DPS",
 		    check_ca_verified(l->dps, &chain, clock_steady_ms() + CLOUD_MS, e), e))
 		return false;
 	if (!profiles_are_right(l, &chain, &rows, e))

@@ -4,9 +4,13 @@
 #ifndef STATION_PREFLIGHT_H
 #define STATION_PREFLIGHT_H
 
+#include "station/dps/check.h"
 #include "station/line.h"
 
 typedef void preflight_row(void *ctx, const char *name, bool ok, const char *text);
+
+/* What these profiles need of the service: to read each one's group, or to write entries of their units' own. */
+void preflight_wanted(const struct config *c, struct check_wanted *ret);
 
 /* Claims that need no open line: configuration fits a line, drivers exist, no root key is readable, the clock is sane,
  * the disk has room. */

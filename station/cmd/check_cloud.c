@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* station check-cloud: each hop to DPS, to the first profile's group. */
+/* station check-cloud: each hop to DPS, and each right that the profiles need there. */
 #include "station/base/clock.h"
 #include "station/cmd/cmd.h"
 #include "station/cmd/load.h"
-#include "station/dps/check.h"
+#include "station/preflight.h"
 
 #include <stdio.h>
 
@@ -23,8 +23,10 @@ static int check(int argc, char **argv, struct err *e)
 	struct dps *dps = NULL;
 	if (!command_options(&argc, argv, options, e) || !command_config(path, &config, e))
 		return EXIT_FAILED;
+	struct check_wanted wanted;
+	preflight_wanted(config, &wanted);
 	bool ok = command_dps(config, &dps, e) &&
-		  check_cloud(dps, config->profile[0].group, clock_steady_ms() + CHECK_MS, show, NULL, e);
+		  check_cloud(dps, &wanted, clock_steady_ms() + CHECK_MS, show, NULL, e);
 	dps_close(dps);
 	http_stop();
 	config_free(config);

@@ -5,8 +5,8 @@
 #include "station/base/clock.h"
 #include "station/dps/answer.h"
 #include "station/dps/arm.h"
-#include "station/dps/url.h"
 
+#include <assert.h>
 #include <inttypes.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -102,53 +102,115 @@ static void row_of_clock(struct walk *w, const struct http_response *r)
 		 ahead_s < 0 ? "behind" : "ahead of");
 }
 
-static void rows_of_answer(struct walk *w, const struct http_response *r, const char *group_id)
+/* ---- the rights ---- */
+
+#define NOBODY "station-check"	/* an id that no device has */
+
+/* One question, and what a good answer to it proves. */
+struct probe {
+	const char *method, *collection, *id, *if_match;
+	const char *found, *missing;	/* a piece of text, followed by the id if it ends in a blank; NULL: may not happen */
+};
+
+static bool probe_send(struct dps *d, const struct probe *p, int64_t deadline_ms, struct http_response *ret, struct err *e)
+{
+	AUTO(bytes) struct bytes path = {0};
+	if (!dps_path(p->collection, p->id, &path, e))
+		return false;
+	struct dps_call call = {.method = p->method, .path = bytes_text(&path), .if_match = p->if_match, .want_hops = true,
+				.deadline_ms = deadline_ms};
+	return dps_send(d, &call, ret, e);
+}
+
+/* 412 says no less than 404: it got as far as the etag. */
+static bool is_missing(const struct http_response *r)
+{
+	return answer_is_not_found(r) || r->status == 412;
+}
+
+static bool row_of_right(struct walk *w, const struct probe *p, const struct http_response *r)
 {
 	struct err why = {0};
-	struct complaint c;
+	if (r->status == 401 || r->status == 403) {
+		answer_refuse(r, E_DPS_AUTH, &why);
+		return row_bad(w, "right", &why);
+	}
+	const char *text = is_missing(r) ? p->missing : p->found;
+	if (!is_missing(r) && !answer_is_good(r, &why))
+		return row_bad(w, "answer", &why);
+	if (!text) {
+		err_set(&why, E_DPS_ANSWER, "%s of %s took effect without its etag", p->method, p->id);
+		return row_bad(w, "answer", &why);
+	}
+	return row_good(w, "right", "%s%s", text, text[strlen(text) - 1] == ' ' ? p->id : "");
+}
 
-	answer_complaint(r, &c);
+/* The first answer also tells of the clock and the token. False if the rest is meaningless. */
+static bool rows_of_first_answer(struct walk *w, const struct http_response *r)
+{
+	struct err why = {0};
+
 	row_of_clock(w, r);
 	if (r->status == 401) {
 		answer_refuse(r, E_DPS_AUTH, &why);
-		row_bad(w, "token", &why);
-		return;
+		return row_bad(w, "token", &why);
 	}
-	bool missing = r->status == 404 && c.code / 1000 == 404;
-	if (r->status != 403 && !missing && !answer_is_good(r, &why)) {
-		row_bad(w, "answer", &why);
-		return;
-	}
-	row_good(w, "token", "accepted");
-	if (r->status == 403) {
-		answer_refuse(r, E_DPS_AUTH, &why);
-		row_bad(w, "right", &why);
-		return;
-	}
-	row_good(w, "right", missing ? "may read groups; there is no group %s yet" : "may read group %s", group_id);
+	if (r->status != 403 && !is_missing(r) && !answer_is_good(r, &why))
+		return row_bad(w, "answer", &why);
+	return row_good(w, "token", "accepted");
 }
 
-bool check_cloud(struct dps *d, const char *group_id, int64_t deadline_ms,
+static bool rows_of_way(struct walk *w, struct dps *d, const struct http_hops *hops, const struct err *why)
+{
+	if (!why->code) {
+		rows_of_hops(w, d, hops, NULL);
+		return true;
+	}
+	const char *hop = broken_hop(d, hops, why);
+	if (strcmp(hop, "token"))
+		rows_of_hops(w, d, hops, hop);
+	return row_bad(w, hop, why);
+}
+
+/* False if nothing more needs to be asked. */
+static bool ask(struct walk *w, struct dps *d, const struct probe *p, bool first, int64_t deadline_ms)
+{
+	AUTO(http_response) struct http_response r = {0};
+	struct err why = {0};
+	bool sent = probe_send(d, p, deadline_ms, &r, &why);
+
+	if (first && (!rows_of_way(w, d, &r.hops, &why) || !rows_of_first_answer(w, &r)))
+		return false;
+	if (!sent)
+		return row_bad(w, "answer", &why);
+	row_of_right(w, p, &r);
+	return true;
+}
+
+static size_t probes_of(const struct check_wanted *wanted, struct probe ret[static CHECK_GROUPS_MAX + 2])
+{
+	size_t n = 0;
+	for (; n < wanted->group_count; n++)
+		ret[n] = (struct probe){"GET", "enrollmentGroups", wanted->group[n], NULL, "may read group ",
+					"may read groups; there is no group "};
+	if (!wanted->individual)
+		return n;
+	ret[n++] = (struct probe){"GET", "enrollments", NOBODY, NULL, "may read individual enrollments",
+				  "may read individual enrollments"};
+	ret[n++] = (struct probe){"DELETE", "enrollments", NOBODY, "\"" NOBODY "\"", NULL, "may write individual enrollments"};
+	return n;
+}
+
+bool check_cloud(struct dps *d, const struct check_wanted *wanted, int64_t deadline_ms,
 		 void (*row)(void *ctx, const struct check_row *row), void *ctx, struct err *e)
 {
 	struct walk w = {.row = row, .ctx = ctx, .e = e, .ok = true};
-	AUTO(http_response) struct http_response r = {0};
-	AUTO(bytes) struct bytes path = {0};
-	struct err why = {0};
+	struct probe probes[CHECK_GROUPS_MAX + 2];
+	size_t count = probes_of(wanted, probes);
 
-	if (!bytes_add_text(&path, "/enrollmentGroups/", e) || !url_encode(group_id, &path, e)
-	    || !bytes_add_text(&path, "?api-version=" DPS_API_VERSION, e))
-		return false;
-	struct dps_call call = {.method = "GET", .path = bytes_text(&path), .want_hops = true,
-				.deadline_ms = deadline_ms};
-	if (!dps_send(d, &call, &r, &why)) {
-		const char *hop = broken_hop(d, &r.hops, &why);
-		if (strcmp(hop, "token"))
-			rows_of_hops(&w, d, &r.hops, hop);
-		return row_bad(&w, hop, &why);
-	}
-	rows_of_hops(&w, d, &r.hops, NULL);
-	rows_of_answer(&w, &r, group_id);
+	assert(wanted->group_count <= CHECK_GROUPS_MAX && count > 0);
+	for (size_t i = 0; i < count && ask(&w, d, &probes[i], i == 0, deadline_ms); i++)
+		;
 	return w.ok;
 }
 

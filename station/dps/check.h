@@ -14,10 +14,18 @@ struct check_row {
 	char text[320];		/* for an engineer; never a secret */
 };
 
-/* Calls `row` for each hop in order and stops behind the first that makes the rest meaningless. `group_id` is the group
- * whose reading proves the right; one that does not exist proves it too. True if every row was ok; else the error of the
- * first that was not: E_NET, E_PROXY, E_TLS, E_CLOCK, E_DPS_AUTH, … */
-WARN_UNUSED bool check_cloud(struct dps *d, const char *group_id, int64_t deadline_ms,
+/* What this station needs of the service beyond a way to it: something at least. */
+#define CHECK_GROUPS_MAX 16
+struct check_wanted {
+	const char *group[CHECK_GROUPS_MAX];	/* each is read; one that does not exist proves the right too */
+	size_t group_count;
+	bool individual;	/* individual enrollments are read and written */
+};
+
+/* Calls `row` for each hop in order and stops behind the first that makes the rest meaningless, and then for each right. Nothing is
+ * changed: the right to write is asked by removing an enrollment that is not there, under an etag that none has. True if every row was ok;
+ * else the error of the first that was not: E_NET, E_PROXY, E_TLS, E_CLOCK, E_DPS_AUTH, … */
+WARN_UNUSED bool check_cloud(struct dps *d, const struct check_wanted *wanted, int64_t deadline_ms,
 			     void (*row)(void *ctx, const struct check_row *row), void *ctx, struct err *e);
 
 /* The CA certificates of this station, DER, from the one that signs upwards to the root (or as far as they are known). */

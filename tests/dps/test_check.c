@@ -74,16 +74,25 @@ static void note(void *ctx, const struct check_row *row)
 	snprintf(r->text + m, sizeof(r->text) - m, "%s\n", row->text);
 }
 
-static void walk_is(struct dps *d, const char *group, const char *names, enum err_code want)
+/* The walk's rows, of which the text is left in *ret_rows, if given. */
+static void walk_for(struct dps *d, const struct check_wanted *wanted, const char *names, enum err_code want, struct rows *ret_rows)
 {
 	struct rows rows = {0};
 	struct err e = {0};
-	bool ok = check_cloud(d, group, in_ms(5000), note, &rows, &e);
+	bool ok = check_cloud(d, wanted, in_ms(5000), note, &rows, &e);
 	assert_string_equal(rows.names, names);
 	assert_int_equal(e.code, want);
 	assert_int_equal(ok, want == E_NONE);
 	assert_null(strstr(rows.text, "SharedAccess"));
 	dps_close(d);
+	if (ret_rows)
+		*ret_rows = rows;
+}
+
+static void walk_is(struct dps *d, const char *group, const char *names, enum err_code want)
+{
+	struct check_wanted wanted = {.group = {group}, .group_count = 1};
+	walk_for(d, &wanted, names, want, NULL);
 }
 
 static void good_way_says_every_hop(void **state)
@@ -94,6 +103,54 @@ static void good_way_says_every_hop(void **state)
 static void group_that_is_not_there_yet_proves_the_right_too(void **state)
 {
 	walk_is(client("line", NULL), "nothing", "name+ tcp+ tls+ clock+ token+ right+", E_NONE);
+}
+
+static void every_profiles_group_is_read(void **state)
+{
+	struct check_wanted wanted = {.group = {"line", "nothing", "line"}, .group_count = 3};
+	struct rows rows;
+	walk_for(client("line", NULL), &wanted, "name+ tcp+ tls+ clock+ token+ right+ right+ right+", E_NONE, &rows);
+	assert_non_null(strstr(rows.text, "may read group line\nmay read groups; there is no group nothing\nmay read group line\n"));
+}
+
+static void entries_of_their_own_need_reading_and_writing(void **state)
+{
+	struct check_wanted wanted = {.individual = true}, both = {.group = {"line"}, .group_count = 1, .individual = true};
+	struct rows rows;
+	walk_for(client("line", NULL), &wanted, "name+ tcp+ tls+ clock+ token+ right+ right+", E_NONE, &rows);
+	assert_non_null(strstr(rows.text, "may read individual enrollments\nmay write individual enrollments\n"));
+	walk_for(client("line", NULL), &both, "name+ tcp+ tls+ clock+ token+ right+ right+ right+", E_NONE, NULL);
+	walk_for(client("reader", NULL), &both, "name+ tcp+ tls+ clock+ token+ right+ right+ right-", E_DPS_AUTH, &rows);
+}
+
+/* The question is a removal, and must remove nothing whatever is there. */
+static void asking_for_the_right_to_write_changes_nothing(void **state)
+{
+	struct check_wanted wanted = {.individual = true};
+	AUTO(bytes) struct bytes leaf = {0}, body = {0};
+	AUTO(json) json_t *entry = NULL;
+	struct dps *d = client("line", NULL);
+	struct err e = {0};
+	bool found = false;
+	leaf_quick("station-check", &leaf);
+	struct individual_wanted w = {.registration_id = "station-check", .leaf = &leaf};
+	assert_ok(individual_body(&w, &body, &e), &e);
+	assert_ok(dps_create_individual(d, "station-check", &body, in_ms(5000), &e), &e);
+	walk_for(client("line", NULL), &wanted, "name+ tcp+ tls+ clock+ token+ right+ right+", E_NONE, NULL);
+	assert_ok(dps_get_individual(d, "station-check", in_ms(5000), &found, &entry, &e), &e);
+	assert_true(found);
+	dps_close(d);
+}
+
+static void right_that_is_missing_does_not_end_the_walk(void **state)
+{
+	struct check_wanted both = {.group = {"line"}, .group_count = 1, .individual = true};
+	emulator_rules(&emulator, "[{\"match\":{\"path\":\"/enrollments/\",\"method\":\"GET\"},\"do\":{\"status\":403}}]");
+	walk_for(client("line", NULL), &both, "name+ tcp+ tls+ clock+ token+ right+ right- right+", E_DPS_AUTH, NULL);
+	emulator_rules(&emulator, "[{\"match\":{\"method\":\"DELETE\"},\"do\":{\"status\":500}}]");
+	walk_for(client("line", NULL), &both, "name+ tcp+ tls+ clock+ token+ right+ right+ answer-", E_DPS_BUSY, NULL);
+	emulator_rules(&emulator, "[{\"match\":{\"method\":\"DELETE\"},\"do\":{\"cut_before\":\"close\"}}]");
+	walk_for(client("line", NULL), &both, "name+ tcp+ tls+ clock+ token+ right+ right+ answer-", E_NET, NULL);
 }
 
 static void token_that_is_refused_is_the_last_row(void **state)
@@ -321,6 +378,10 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(good_way_says_every_hop),
 		cmocka_unit_test(group_that_is_not_there_yet_proves_the_right_too),
+		cmocka_unit_test(every_profiles_group_is_read),
+		cmocka_unit_test(entries_of_their_own_need_reading_and_writing),
+		cmocka_unit_test(asking_for_the_right_to_write_changes_nothing),
+		cmocka_unit_test_teardown(right_that_is_missing_does_not_end_the_walk, no_rules),
 		cmocka_unit_test_teardown(token_that_is_refused_is_the_last_row, no_rules),
 		cmocka_unit_test_teardown(right_that_is_missing_is_told_from_the_token, no_rules),
 		cmocka_unit_test_teardown(service_in_trouble_is_said_behind_the_way_to_it, no_rules),
