@@ -168,3 +168,46 @@ void intent_make_permit(struct intent *ret, const char *id)
 	ret->key.rsa_modulus[0] |= 0x80;
 	ret->key.rsa_modulus[255] |= 1;
 }
+
+/* ---- a signer on such a desk ---- */
+
+int office_open(void **state)
+{
+	static struct office o;
+	struct err e = {0};
+	memset(&o, 0, sizeof(o));
+	desk_open(&o.desk);
+	must(signer_open(&o.desk.setup, &o.signer, &e), &e, "signer_open");
+	*state = &o;
+	return 0;
+}
+
+int office_close(void **state)
+{
+	struct office *o = *state;
+	signer_close(o->signer);
+	desk_close(&o->desk);
+	return 0;
+}
+
+void office_restart(struct office *o)
+{
+	struct err e = {0};
+	signer_close(o->signer);
+	o->signer = NULL;
+	must(signer_open(&o->desk.setup, &o->signer, &e), &e, "signer_open");
+}
+
+uint64_t office_head(struct office *o)
+{
+	struct signer_info info;
+	signer_who(o->signer, &info);
+	return info.head_size;
+}
+
+uint64_t office_count(struct office *o)
+{
+	struct signer_info info;
+	signer_who(o->signer, &info);
+	return info.signed_count;
+}

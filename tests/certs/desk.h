@@ -51,4 +51,17 @@ void key_make(struct key_public *ret, EVP_PKEY **ret_pkey);
 void intent_make(struct intent *ret, const char *id);
 void intent_make_permit(struct intent *ret, const char *id);
 
+/* A signer in this process on a desk of its own, with a log: setup and teardown of a test, *state is the office. */
+struct office {
+	struct desk desk;
+	struct signer *signer;
+	struct fake_log log;
+};
+
+int office_open(void **state);
+int office_close(void **state);
+void office_restart(struct office *o);
+uint64_t office_head(struct office *o);	/* what the signer remembers */
+uint64_t office_count(struct office *o);
+
 #endif
