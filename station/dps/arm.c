@@ -58,7 +58,7 @@ static void note_sha256(const json_t *properties, struct arm_certificate *ret)
 	ret->has_sha256 = true;
 }
 
-static bool certificate_read(const json_t *object, struct arm_certificate *ret, struct err *e)
+bool arm_certificate_parse(const json_t *object, struct arm_certificate *ret, struct err *e)
 {
 	const json_t *properties = json_object_get(object, "properties");
 	struct err none = {0};
@@ -80,7 +80,7 @@ static bool certificate_read(const json_t *object, struct arm_certificate *ret, 
 static bool certificate_answer(const struct http_response *r, struct arm_certificate *ret, struct err *e)
 {
 	AUTO(json) json_t *body = NULL;
-	return answer_is_good(r, e) && answer_object(r, &body, e) && certificate_read(body, ret, e);
+	return answer_is_good(r, e) && answer_object(r, &body, e) && arm_certificate_parse(body, ret, e);
 }
 
 static bool list_read(const json_t *value, struct arm_certificate *ret, size_t room, size_t *ret_count,
@@ -92,7 +92,7 @@ static bool list_read(const json_t *value, struct arm_certificate *ret, size_t r
 		return err_set(e, E_DPS_ANSWER, "%zu certificates, and at most %zu were expected",
 			       json_array_size(value), room);
 	for (size_t i = 0; i < json_array_size(value); i++)
-		if (!certificate_read(json_array_get(value, i), &ret[i], e))
+		if (!arm_certificate_parse(json_array_get(value, i), &ret[i], e))
 			return false;
 	*ret_count = json_array_size(value);
 	return true;
@@ -144,7 +144,7 @@ static bool code_read(const struct http_response *r, char ret_code[static ARM_CO
 		      struct arm_certificate *ret, struct err *e)
 {
 	AUTO(json) json_t *body = NULL;
-	if (!answer_is_good(r, e) || !answer_object(r, &body, e) || !certificate_read(body, ret, e)
+	if (!answer_is_good(r, e) || !answer_object(r, &body, e) || !arm_certificate_parse(body, ret, e)
 	    || !answer_text(json_object_get(body, "properties"), "verificationCode", ret_code, ARM_CODE_MAX, e))
 		return false;
 	return *ret_code || err_set(e, E_DPS_ANSWER, "there is no verification code in the answer");

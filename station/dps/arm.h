@@ -22,6 +22,9 @@ struct arm_certificate {
 	uint8_t sha256[SHA256_SIZE];	/* of the DER in `certificate`, where the service gives it */
 };
 
+/* Reads a CertificateResponse; members that are missing stay "". E_DPS_ANSWER. */
+WARN_UNUSED bool arm_certificate_parse(const json_t *object, struct arm_certificate *ret, struct err *e);
+
 /* E_DPS_ANSWER if there are more than `room`. */
 WARN_UNUSED bool arm_list_certificates(struct dps *d, int64_t deadline_ms, struct arm_certificate *ret, size_t room,
 				       size_t *ret_count, struct err *e);
