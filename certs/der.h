@@ -3,8 +3,8 @@
  * its length is put in.
  *
  * The buffer is the caller's. Room that runs out is remembered, and der_whole says so once at the
- * end, so that a certificate reads as the list of its fields. There is no reader here: nothing of
- * the issuing side parses DER from a device. */
+ * end, so that a certificate reads as the list of its fields. The reader, for strangers' DER, is
+ * certs/der_read.h: nothing of the issuing side parses DER from a device. */
 #ifndef CERTS_DER_H
 #define CERTS_DER_H
 

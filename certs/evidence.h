@@ -16,7 +16,7 @@ enum evidence_kind {
 	EVIDENCE_EK_PUBLIC = 1,	/* TPM2B_PUBLIC of the endorsement key, with its size prefix */
 	EVIDENCE_EK_CERT,	/* DER, as read from NV; padding behind the certificate is allowed */
 	EVIDENCE_AK_PUBLIC,	/* TPM2B_PUBLIC of the attestation key */
-	EVIDENCE_LEAF_PUBLIC,	/* TPM2B_PUBLIC of the leaf key */
+	EVIDENCE_LEAF_PUBLIC,	/* TPM2B_PUBLIC of the leaf key; for DPS's TPM attestation, of the storage root key */
 	EVIDENCE_SECRET,	/* what ActivateCredential gave, without size prefix */
 	EVIDENCE_ATTEST,	/* TPMS_ATTEST of TPM2_Certify(leaf), without size prefix */
 	EVIDENCE_ATTEST_SIG,	/* TPMT_SIGNATURE over it by the attestation key */

@@ -144,6 +144,25 @@ class Certificates(unittest.TestCase):
             spki = self.openssl("pkey", "-in", "rsa.pem", "-pubout", "-outform", "DER")
             self.assertEqual(self.station_id("--csr", self.csr("rsa.pem")).stdout, independent_id(spki) + "\n")
 
+    def test_rsa_key_without_parameters_is_the_same_key(self):
+        """A request made by hand, since the tool always writes NULL."""
+        def der(tag, *parts):
+            body = b"".join(parts)
+            size = bytes([len(body)]) if len(body) < 128 else b"\x82" + len(body).to_bytes(2, "big")
+            return bytes([tag]) + size + body
+
+        self.openssl("genrsa", "-out", "rsa.pem", 2048)
+        spki = self.openssl("pkey", "-in", "rsa.pem", "-pubout", "-outform", "DER")
+        oid, with_null = bytes.fromhex("06092a864886f70d010101"), bytes.fromhex("300d06092a864886f70d0101010500")
+        at = spki.index(with_null)
+        info = der(0x30, b"\x02\x01\x00", der(0x30), der(0x30, der(0x30, oid), spki[at + len(with_null):]), b"\xa0\x00")
+        (self.dir / "info").write_bytes(info)
+        signature = self.openssl("dgst", "-sha256", "-sign", "rsa.pem", "info")
+        csr = self.dir / "bare.csr"
+        csr.write_bytes(der(0x30, info, bytes.fromhex("300d06092a864886f70d01010b0500"), der(0x03, b"\0", signature)))
+        self.assertNotIn(with_null, csr.read_bytes())
+        self.assertEqual(self.station_id("--csr", csr).stdout, independent_id(spki) + "\n")
+
     def test_subject_and_text_around_a_request_change_nothing(self):
         key = self.key()
         ids = {self.station_id("--csr", self.csr(key, *more, subject=subject)).stdout
