@@ -22,9 +22,9 @@ struct check_wanted {
 	bool individual;	/* individual enrollments are read and written */
 };
 
-/* Calls `row` for each hop in order and stops behind the first that makes the rest meaningless, and then for each right. Nothing is
- * changed: the right to write is asked by removing an enrollment that is not there, under an etag that none has. True if every row was ok;
- * else the error of the first that was not: E_NET, E_PROXY, E_TLS, E_CLOCK, E_DPS_AUTH, … */
+/* Calls `row` for each hop in order and stops behind the first that makes the rest meaningless, and then for each right.
+ * Nothing is changed: the right to write is asked by removing an enrollment that is not there, under an etag that none
+ * has. True if every row was ok; else the error of the first that was not: E_NET, E_PROXY, E_TLS, E_CLOCK, E_DPS_AUTH, … */
 WARN_UNUSED bool check_cloud(struct dps *d, const struct check_wanted *wanted, int64_t deadline_ms,
 			     void (*row)(void *ctx, const struct check_row *row), void *ctx, struct err *e);
 

@@ -97,9 +97,9 @@ struct dps_item {
 	struct err err;		/* code E_NONE: created; else as for dps_create_individual, by the service's code for this item */
 };
 
-/* Creates up to ten in one request. True when the service answered for the whole: each item's err says what became of it (the `errors` of the
- * answer are judged by code, matched by id without case; an item that is not named was created if isSuccessful, else it is
- * E_DPS_ANSWER: read it). False when the request failed as a whole. */
+/* Creates up to ten in one request. True when the service answered for the whole: each item's err says what became of it
+ * (the `errors` of the answer are judged by code, matched by id without case; an item that is not named was created if
+ * isSuccessful, else it is E_DPS_ANSWER: read it). False when the request failed as a whole. */
 WARN_UNUSED bool dps_create_bulk(struct dps *d, struct dps_item *items, size_t count, int64_t deadline_ms, struct err *e);
 
 /* How long until the service's pace allows another request, ms. */

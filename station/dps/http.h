@@ -3,13 +3,14 @@
  *
  * A `struct http` is one identity talking: it keeps its connection for the next request to the same host, and shares
  * nothing with another one, since libcurl cannot see that two client keys differ. What changes something is sent once:
- * on a kept connection that died libcurl may send a request again by itself only as long as nothing of its body went out.
- * It belongs to one thread at a time; threads that talk at once have one each. TLS is always verified, name included, version 1.2 or later; only https;
- * redirects are never followed; proxies come from the configuration, never from the environment. Whatever the service
- * says, an answer with a status is success here: judging it is answer.h's. What libcurl says of a failure becomes: E_NET
- * (name, connect, time, reset, cut short), E_TLS (the peer is not trusted, no common TLS), E_PROXY (the proxy refused),
- * E_REHEARSAL (the peer refused our client certificate in the handshake), E_DPS_ANSWER (a body over the cap, not HTTP).
- * Where a client key in a device failed, its own error wins. No text here ever holds a header that we sent. */
+ * on a kept connection that died libcurl may send a request again by itself only as long as nothing of its body went
+ * out. It belongs to one thread at a time; threads that talk at once have one each. TLS is always verified, name
+ * included, version 1.2 or later; only https; redirects are never followed; proxies come from the configuration, never
+ * from the environment. Whatever the service says, an answer with a status is success here: judging it is answer.h's.
+ * What libcurl says of a failure becomes: E_NET (name, connect, time, reset, cut short), E_TLS (the peer is not trusted,
+ * no common TLS), E_PROXY (the proxy refused), E_REHEARSAL (the peer refused our client certificate in the handshake),
+ * E_DPS_ANSWER (a body over the cap, not HTTP). Where a client key in a device failed, its own error wins. No text here
+ * ever holds a header that we sent. */
 #ifndef STATION_DPS_HTTP_H
 #define STATION_DPS_HTTP_H
 

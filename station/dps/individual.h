@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Individual enrollments as JSON (the service API's IndividualEnrollment, api-version 2021-10-01): built from typed parts, and compared in
- * canonical form. Pure.
+/* Individual enrollments as JSON (the service API's IndividualEnrollment, api-version 2021-10-01): built from typed
+ * parts, and compared in canonical form (individual_view.h). Pure.
  *
- * The service answers with more, and less, than it was told: it adds state and dates, replaces a certificate by `info` about it, spells
- * ids in its own case, and fills in defaults. So an enrollment that is there already is compared by meaning. */
+ * The service answers with more, and less, than it was told: it adds state and dates, replaces a certificate by `info`
+ * about it, spells ids in its own case, and fills in defaults. So an enrollment that is there already is compared by
+ * meaning. */
 #ifndef STATION_DPS_INDIVIDUAL_H
 #define STATION_DPS_INDIVIDUAL_H
 
@@ -28,14 +29,16 @@ struct individual_wanted {
 	bool edge;			/* capabilities.iotEdge */
 };
 
-/* Appends the body of a PUT, canonical JSON, which is also what the outbox keeps: enabled, nothing that is the service's own. It holds no
- * secret. E_CONFIG (id), E_JSON. */
+/* Appends the body of a PUT, canonical JSON, which is also what the outbox keeps: enabled, nothing that is the service's
+ * own. It holds no secret. E_CONFIG (id), E_JSON. */
 WARN_UNUSED bool individual_body(const struct individual_wanted *wanted, struct bytes *ret, struct err *e);
 
-/* True if `theirs`, as the service gave it, means the same as `body`, as individual_body made it: ids without case, the certificate by its
- * SHA-256 thumbprint or its bytes in whatever encoding, the endorsement key by its bytes, defaults filled in, enabled. Otherwise E_CONFLICT,
- * whose text names the first member that differs and both values ("hub: a.azure-devices.net here, b.azure-devices.net there"), and
- * *ret_difference, where not NULL, gets all of them, one per line. E_DPS_ANSWER where theirs is no enrollment. */
+/* True if `theirs`, as the service gave it, means the same as `body`, as individual_body made it: ids without case, the
+ * certificate by its SHA-256 thumbprint or its bytes in whatever encoding, the endorsement key by its bytes, defaults
+ * filled in, enabled. An allocation that is left out may come back as "hashed", the default of an instance. The storage
+ * root key, and members that are not known, do not count. Otherwise E_CONFLICT, whose text names the first member that
+ * differs and both values ("hub: a.azure-devices.net here, b.azure-devices.net there"), and *ret_difference, where not
+ * NULL, gets all of them, one per line. E_DPS_ANSWER where theirs is no enrollment. */
 WARN_UNUSED bool individual_is_same(const json_t *body, const json_t *theirs, struct bytes *ret_difference, struct err *e);
 
 #endif

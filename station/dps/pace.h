@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The arithmetic of a pace, with the time as an argument: a token bucket, a count of requests under way, and a time before which nobody goes
- * on. Pure; pacer.h gives it a clock, a lock and a queue.
+/* The arithmetic of a pace, with the time as an argument: a token bucket, a count of requests under way, and a time
+ * before which nobody goes on. Pure; pacer.h gives it a clock, a lock and a queue.
  *
- * Times are milliseconds of one clock that only grows. An operation costs 60,000 parts, and a millisecond brings `per_minute` of them, so
- * that nothing is ever rounded. */
+ * Times are milliseconds of one clock that only grows. An operation costs 60,000 parts, and a millisecond brings
+ * `per_minute` of them, so that nothing is ever rounded. */
 #ifndef STATION_DPS_PACE_H
 #define STATION_DPS_PACE_H
 
@@ -28,8 +28,8 @@ struct pace {
 /* Full at now_ms. per_minute, burst and places are at least 1; `seed` is of the jitter. */
 void pace_init(struct pace *p, uint32_t per_minute, uint32_t burst, uint32_t places, uint64_t seed, int64_t now_ms);
 
-/* How long until `operations` may go behind `ahead` others, if nothing else happens; 0: now. Places are not looked at. More operations than
- * the burst go when the bucket is full, and leave it empty for longer. */
+/* How long until `operations` may go behind `ahead` others, if nothing else happens; 0: now. Places are not looked at.
+ * More operations than the burst go when the bucket is full, and leave it empty for longer. */
 int64_t pace_left_ms(const struct pace *p, uint64_t ahead, uint32_t operations, int64_t now_ms);
 
 bool pace_has_place(const struct pace *p);

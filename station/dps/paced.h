@@ -6,12 +6,12 @@
 #include "station/dps/http.h"
 #include "station/dps/pacer.h"
 
-/* Whom a Retry-After holds back, until its time: everybody at this pace, or only the one who was told, who sees to it himself, while the
- * others go by the pacer's own back-off. */
+/* Whom a Retry-After holds back, until its time: everybody at this pace, or only the one who was told, who sees to it
+ * himself, while the others go by the pacer's own back-off. */
 enum paced_patience { PACED_ALL, PACED_ONE };
 
-/* As http_send, and E_DPS_BUSY, with nothing sent, if the pace allows no request by its deadline. Who failed for reasons of its own, such as
- * a key that is silent, closes the way for nobody else. */
+/* As http_send, and E_DPS_BUSY, with nothing sent, if the pace allows no request by its deadline. Who failed for reasons
+ * of its own, such as a key that is silent, closes the way for nobody else. */
 WARN_UNUSED bool paced_send(struct pacer *p, enum paced_patience patience, uint32_t operations, struct http *h,
 			    const struct http_request *request, struct http_response *ret, struct err *e);
 

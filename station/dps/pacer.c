@@ -7,7 +7,8 @@
 #include <pthread.h>
 #include <time.h>
 
-/* One that waits, on the stack of its thread. Who came first goes first, or a bulk of ten would wait for ever behind single ones. */
+/* One that waits, on the stack of its thread. Who came first goes first, or a bulk of ten would wait for ever behind
+ * single ones. */
 struct waiter {
 	uint32_t operations;
 	struct waiter *next;
@@ -78,7 +79,8 @@ static void queue_leave(struct pacer *p, const struct waiter *w)
 	pthread_cond_broadcast(&p->changed);
 }
 
-/* Waits for a change, at most so long. The steady clock runs on while the machine sleeps and this one does not, so the caller looks again. */
+/* Waits for a change, at most so long. The steady clock runs on while the machine sleeps and this one does not, so the
+ * caller looks again. */
 static void wait_ms(struct pacer *p, int64_t ms)
 {
 	struct timespec end;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The pace at which a station speaks to one service: a token bucket for what the service allows per minute, so that a 429 is rare, and what
- * the service asks for when it comes after all: Retry-After, else a back-off that doubles, with jitter, so that many stations do not come
- * back at one moment. One pacer is used by many threads.
+/* The pace at which a station speaks to one service: a token bucket for what the service allows per minute, so that a
+ * 429 is rare, and what the service asks for when it comes after all: Retry-After, else a back-off that doubles, with
+ * jitter, so that many stations do not come back at one moment. One pacer is used by many threads.
  *
  * The service counts operations (1,000 per minute and service); whether a bulk request of ten counts one or ten is not
  * documented, so ten are taken. */
@@ -16,8 +16,8 @@ struct pacer;
 WARN_UNUSED bool pacer_new(uint32_t per_minute, uint32_t burst, uint32_t in_flight, struct pacer **ret, struct err *e);
 void pacer_free(struct pacer *p);
 
-/* Waits for a place and `operations` tokens. E_DPS_BUSY when there will be none by the deadline (steady clock): returned at once, and
- * nothing is taken. pacer_done follows. */
+/* Waits for a place and `operations` tokens. E_DPS_BUSY when there will be none by the deadline (steady clock): returned
+ * at once, and nothing is taken. pacer_done follows. */
 WARN_UNUSED bool pacer_enter(struct pacer *p, uint32_t operations, int64_t deadline_ms, struct err *e);
 
 enum pacer_outcome {

@@ -1,6 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The device's side of DPS over HTTPS (device API, X.509): what the first boot of a device does, done from here with the
- * key that is in the device. The station's own credentials play no part. */
+/* The device's side of DPS over HTTPS (device API, by X.509 or by TPM): what the first boot of a device does, done from
+ * here with the key that is in the device. The station's own credentials play no part.
+ *
+ * Registrations keep a pace of their own (pacer.h), since the service counts them apart. A Retry-After holds back the
+ * device that was told; the others go by the pace and its back-off. */
 #ifndef STATION_DPS_RUNTIME_H
 #define STATION_DPS_RUNTIME_H
 
@@ -32,10 +35,10 @@ struct runtime_tpm {
 	void *ctx;
 };
 
-/* Registers by TPM attestation: asks, is challenged (401 with authenticationKey), has the TPM import that key, asks again with a token
- * signed by it, and waits as runtime_register does; the hub's key that comes with the assignment is imported too, which proves that this TPM
- * can read it. Errors as above, and those of the callbacks. */
-WARN_UNUSED bool runtime_register_tpm(struct dps *d, const char *registration_id, const struct runtime_tpm *tpm, int64_t deadline_ms,
-				      struct runtime_result *ret, struct err *e);
+/* Registers by TPM attestation: asks, is challenged (401 with authenticationKey), has the TPM import that key, asks
+ * again with a token signed by it, and waits as runtime_register does; the hub's key that comes with the assignment is
+ * imported too, which proves that this TPM can read it. Errors as above, and those of the callbacks. */
+WARN_UNUSED bool runtime_register_tpm(struct dps *d, const char *registration_id, const struct runtime_tpm *tpm,
+				      int64_t deadline_ms, struct runtime_result *ret, struct err *e);
 
 #endif

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The device's side of TPM attestation in software: an endorsement key and a storage root key by OpenSSL, and what a TPM does with the key
- * that DPS wraps for it (TPM 2.0, part 1, 24 and 11.4; ActivateCredential, Import, HMAC). Written from the specification alone, so that what
- * wraps and what unwraps are two readings of it. Everything in a blob is checked as a TPM checks it. */
+/* The device's side of TPM attestation in software: an endorsement key and a storage root key by OpenSSL, and what a TPM
+ * does with the key that DPS wraps for it (TPM 2.0, part 1, 24 and 11.4; ActivateCredential, Import, HMAC). Written from
+ * the specification alone, so that what wraps and what unwraps are two readings of it. Everything in a blob is checked
+ * as a TPM checks it. */
 #ifndef TESTS_DPS_SOFT_TPM_H
 #define TESTS_DPS_SOFT_TPM_H
 

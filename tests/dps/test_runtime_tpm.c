@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Registration by TPM attestation against the emulated service. The service wraps its keys by its own reading of the TPM's specification,
- * and soft_tpm.c unwraps them by another. */
+/* Registration by TPM attestation against the emulated service. The service wraps its keys by its own reading of the
+ * TPM's specification, and soft_tpm.c unwraps them by another. */
 #include "harness.h"
 #include "soft_tpm.h"
 

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Everything that reads what the cloud answers, as a fuzz target: refusals, groups, enrollments, bulks, registrations, challenges and CA
- * certificates. The first byte says which of them gets the rest.
+/* Everything that reads what the cloud answers, as a fuzz target: refusals, groups, enrollments, bulks, registrations,
+ * challenges and CA certificates. The first byte says which of them gets the rest.
  *
- * What holds whatever comes: a failure has its error and a success has none; texts are whole and printable; what was read means the same
- * when it is written again; an enrollment is the same as itself, whatever else the service adds to it, and is not once it is disabled; and
- * an item of a bulk counts as made only if the answer says so. */
+ * What holds whatever comes: a failure has its error and a success has none; texts are whole and printable; what was
+ * read means the same when it is written again; an enrollment is the same as itself, whatever else the service adds to
+ * it, and is not once it is disabled; and an item of a bulk counts as made only if the answer says so. */
 #include "scratch.h"
 
 #include "station/base/text.h"
