@@ -21,7 +21,7 @@ static const char usage[] =
 	"  --verified-ca FILE     start with this CA certificate (PEM) proved; may be repeated\n"
 	"  --group ID=FILE        start with an enrollment group whose signing certificate is FILE\n"
 	"  --rules FILE           faults on demand (JSON); read again when it changes\n"
-	"  --polls N              how often a registration answers \"assigning\" (1)\n"
+	"  --polls N              how often a registration answers \"assigning\" (1); -1: it is done at once\n"
 	"  --throttle             the published limits: 1000 operations and 1000 registrations a minute,\n"
 	"                         5 polls of a device in ten seconds; the next three change one of them\n"
 	"  --throttle-operations N, --throttle-registrations N, --throttle-polls N\n"
@@ -115,7 +115,7 @@ static bool take_option(struct options *o, int which, const char *value)
 	case OPT_GROUP:
 		return strchr(value, '=') && append(o->group, &o->groups, value);
 	case OPT_POLLS:
-		return take_number(&o->polls, value, 0, 1000);
+		return take_number(&o->polls, value, -1, 1000);
 	case OPT_STRICT:
 		o->strict_etags = true;
 		return true;

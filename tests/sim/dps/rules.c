@@ -23,7 +23,7 @@ static const struct {
 	[EFFECT_TRUNCATE_BODY] = {"truncate_body", VALUE_FLAG, 0, 0},
 	[EFFECT_CLOCK_SKEW_S] = {"clock_skew_s", VALUE_NUMBER, -4102444800, 4102444800},
 	[EFFECT_ASYNC_FAILURE] = {"async_failure", VALUE_FLAG, 0, 0},
-	[EFFECT_POLLS] = {"polls", VALUE_NUMBER, 0, 1000},
+	[EFFECT_POLLS] = {"polls", VALUE_NUMBER, -1, 1000},
 };
 
 struct rule {

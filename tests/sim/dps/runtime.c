@@ -69,6 +69,13 @@ static char *client_of(const struct request *r)
 	return request_leaf(r) ? cert_sha256(request_leaf(r)) : NULL;
 }
 
+/* RegistrationOperationStatus of one that is over. */
+static json_t *operation_shown(const json_t *op)
+{
+	return must(json_pack("{s:O, s:O, s:O}", "operationId", json_object_get(op, "operationId"),
+		"status", json_object_get(op, "status"), "registrationState", json_object_get(op, "registrationState")));
+}
+
 /* Keeps what the polls will answer; an earlier operation of the same id is over. */
 static bool keep_operation(struct service *svc, const struct request *r, const char *id,
 	const char *status, json_t *take_state)
@@ -79,6 +86,17 @@ static bool keep_operation(struct service *svc, const struct request *r, const c
 	return store_put(&svc->store, SHELF_OPERATIONS, key, must(json_pack("{s:s, s:s, s:s, s:I, s:o}",
 		"operationId", id, "client", client, "status", status, "polls", (json_int_t)polls,
 		"registrationState", take_state)));
+}
+
+/* A registration's answer: 202 and a place to poll, or the end at once. */
+static void answer_operation(struct service *svc, struct answer *a, const struct request *r, const char *id)
+{
+	AUTO_TEXT key = text_lower(r->arg[1]);
+	const json_t *op = store_get(&svc->store, SHELF_OPERATIONS, key);
+	if (json_integer_value(json_object_get(op, "polls")) < 0)
+		answer_with(a, 200, operation_shown(op));
+	else
+		answer_assigning(a, r, id);
 }
 
 static json_t *failed_state(const struct request *r, enum refusal why)
@@ -104,7 +122,7 @@ static void answer_refusal(struct service *svc, const struct request *r, enum re
 	}
 	AUTO_TEXT id = operation_id_new(r->arg[1]);
 	keep_operation(svc, r, id, refusals[why].status, failed_state(r, why));
-	answer_assigning(a, r, id);
+	answer_operation(svc, a, r, id);
 }
 
 static bool scope_fits(const struct service *svc, const struct request *r, struct answer *a)
@@ -151,7 +169,7 @@ static bool assign(struct service *svc, const struct request *r, struct proof *p
 		json_object_set_new(state, "tpm", must(json_pack("{s:s}", "authenticationKey", blob)));
 	if (!keep_operation(svc, r, id, "assigned", state))
 		return answer_error(a, 500000, "The state cannot be written.");
-	answer_assigning(a, r, id);
+	answer_operation(svc, a, r, id);
 	return true;
 }
 
@@ -206,9 +224,7 @@ void runtime_operation(struct service *svc, const struct request *r, struct answ
 		answer_assigning(a, r, r->arg[2]);
 		return;
 	}
-	answer_with(a, 200, must(json_pack("{s:O, s:O, s:O}",
-		"operationId", json_object_get(op, "operationId"), "status", json_object_get(op, "status"),
-		"registrationState", json_object_get(op, "registrationState"))));
+	answer_with(a, 200, operation_shown(op));
 }
 
 void runtime_lookup(struct service *svc, const struct request *r, struct answer *a)

@@ -36,7 +36,7 @@ struct options {
 	size_t cas;
 	const char *group[OPTION_LIST_MAX]; /* ID=FILE */
 	size_t groups;
-	int64_t polls;      /* how often a registration says "assigning" before it is done */
+	int64_t polls;      /* how often a registration says "assigning" before it is done; -1: done at once */
 	bool strict_etags;  /* an If-Match without quotes is 400 */
 	struct throttle_options throttle;
 	struct chance chance; /* rate and seed */
