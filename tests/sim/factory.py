@@ -158,12 +158,17 @@ def children(pid):
 
 
 class Factory(Bench):
-    """`profile`: further lines of the profile. `slots`: how many; slot NN is port N of the simulated bus."""
+    """`profile`: further lines of the profile. `slots`: how many; slot NN is port N of the simulated bus.
+    `serial`: so many devices without a TPM, SER0001.., with as many more slots behind the others, under the profile "serial"
+    with the lines of `serial_profile`."""
 
-    def __init__(self, devices=2, slots=None, profile="", place=None, dps=(), prepare=True, usb=True, station=None):
-        super().__init__(devices=devices, place=place, usb=usb)
+    def __init__(self, devices=2, slots=None, profile="", place=None, dps=(), prepare=True, usb=True, station=None, serial=0,
+                 serial_profile="attestation = x509-individual\n"):
+        super().__init__(devices=devices, place=place, usb=usb, serial=serial)
         self.slots = slots or devices
         self.profile = profile
+        self.serial_slots = serial
+        self.serial_profile = serial_profile
         self.station = str(station or built(STATION))
         try:
             self.start_dps(*(dps or ("--polls", "0")))
@@ -221,6 +226,10 @@ class Factory(Bench):
                              profile=self.profile_lines(self.profile if profile is None else profile))
         for n in range(1, self.slots + 1):
             text += "\n[slot %02d]\nport = %s\nprofile = demo\n" % (n, self.slot_port(n))
+        if self.serial_slots:
+            text += "\n[profile serial]\ndriver = serial_csr\n" + self.serial_profile
+        for n in range(self.slots + 1, self.slots + self.serial_slots + 1):
+            text += "\n[slot %02d]\nport = %s\nprofile = serial\n" % (n, self.slot_port(n))
         path = self.dir / ((name or role) + ".conf")
         path.write_text(text)
         return path
@@ -267,7 +276,11 @@ class Factory(Bench):
         return self.verb("audit", "verify", "--config", self.config, *words, status=status)
 
     def results(self):
-        return {p.stem: json.loads(p.read_text()) for p in (self.dir / "state/results").glob("*.json")}
+        return self.results_of("state")
+
+    def results_of(self, state):
+        """The result files of a line whose state lies there."""
+        return {p.stem: json.loads(p.read_text()) for p in (self.dir / state / "results").glob("*.json")}
 
     def stages(self):
         """The names of the pipeline's stages, in order, from the station's own table."""

@@ -149,8 +149,9 @@ def end_on_sigterm():
 class Bench:
     """Simulated devices SIM0001.. in their own directory, none plugged in, on a bus of `ports` ports."""
 
-    def __init__(self, devices=2, ports=64, usb=True, place=None):
-        """`place` is a directory that stays, with its devices, for the next time; else one is made and removed."""
+    def __init__(self, devices=2, ports=64, usb=True, place=None, serial=0):
+        """`place` is a directory that stays, with its devices, for the next time; else one is made and removed.
+        `serial`: so many devices without a TPM, SER0001.., each on a tty."""
         end_on_sigterm()
         self.keep = place is not None
         self.dir = pathlib.Path(place or tempfile.mkdtemp(prefix="bench.")).resolve()
@@ -165,6 +166,7 @@ class Bench:
         self._bus_env = {}
         try:
             self._devices_from_cache(devices)
+            self.add_serial(serial)
             if usb:
                 self._start_devices(ports)
         except BaseException:
@@ -216,6 +218,14 @@ class Bench:
     def add_devices(self, count=1, prefix="BAD", **options):
         """Manufactures more here and now, e.g. prefix="NOEK", no_ek=True; they can be plugged in at once."""
         manufacture(self.dir, count, prefix, **options)
+
+    def add_serial(self, count=1, prefix="SER"):
+        """More devices without a TPM (docs/serial-csr.md), which only say who they are; they can be plugged in at once."""
+        for n in range(1, count + 1):
+            place = self.tpms / ("%s%04d" % (prefix, n))
+            place.mkdir(parents=True, exist_ok=True)
+            (place / "device.json").write_text(json.dumps(
+                {"kind": "serial", "serial": place.name, "model": "SIM-TTY", "revision": "1.0.3"}))
 
     def _start_devices(self, ports):
         program = built(DEVICES)

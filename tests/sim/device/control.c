@@ -74,14 +74,14 @@ static bool cmd_stats(struct rack *r, char **word, struct answer *a, struct why 
 	struct seat *s;
 	if (!rack_find(r, word[1], &s, w))
 		return false;
-	model_stats(&s->unit.model, a->text, sizeof a->text);
+	unit_stats(&s->unit, a->text, sizeof a->text);
 	return true;
 }
 
 static bool cmd_knob(struct rack *r, char **word, struct answer *a, struct why *w)
 {
 	struct seat *s;
-	return rack_find(r, word[1], &s, w) && model_knob(&s->unit.model, word[2], word[3], w);
+	return rack_find(r, word[1], &s, w) && unit_knob(&s->unit, word[2], word[3], w);
 }
 
 static bool cmd_quit(struct rack *r, char **word, struct answer *a, struct why *w)

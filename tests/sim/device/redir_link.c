@@ -110,7 +110,7 @@ static void on_hello(void *priv, struct usb_redir_hello_header *hello)
 	struct usb_redir_interface_info_header interfaces = { 0 };
 	struct usb_redir_ep_info_header endpoints;
 	uint8_t d[USB_DESCRIPTORS_MAX];
-	size_t len = usb_descriptors(d);
+	size_t len = usb_descriptors(l->dev->unit, d);
 	uint8_t number = 0;
 
 	memset(&endpoints, 0, sizeof endpoints);
@@ -133,7 +133,7 @@ static void on_hello(void *priv, struct usb_redir_hello_header *hello)
 	}
 	struct usb_redir_device_connect_header device = {
 		.speed = usb_redir_speed_high, .device_class = d[4], .device_subclass = d[5], .device_protocol = d[6],
-		.vendor_id = USB_VENDOR, .product_id = USB_PRODUCT, .device_version_bcd = 0x0100,
+		.vendor_id = USB_VENDOR, .product_id = l->dev->unit->has_tty ? USB_ACM_PRODUCT : USB_PRODUCT, .device_version_bcd = 0x0100,
 	};
 	usbredirparser_send_interface_info(l->parser, &interfaces);
 	usbredirparser_send_ep_info(l->parser, &endpoints);
@@ -144,7 +144,7 @@ static void on_hello(void *priv, struct usb_redir_hello_header *hello)
 static void on_reset(void *priv)
 {
 	struct redir_link *l = priv;
-	model_cancel(&l->dev->unit->model);
+	unit_released(l->dev->unit);
 }
 
 static void on_set_configuration(void *priv, uint64_t id, struct usb_redir_set_configuration_header *h)

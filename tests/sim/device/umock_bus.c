@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "umock_bus.h"
 
+#include "tty_pty.h"
 #include "usbfs.h"
 
 #include <stdlib.h>
@@ -15,6 +16,7 @@ struct plugged {
 	struct umock_bus *bus;
 	struct unit *unit;
 	struct usbfs_node *node;
+	struct tty_pty *pty; /* of a device on a tty */
 	unsigned devnum; /* 0: the port is empty */
 	char devpath[128];
 };
@@ -148,6 +150,10 @@ static void on_progress(void *context)
 {
 	const struct plugged *p = context;
 	struct usbdev *d = usbfs_dev(p->node);
+	if (p->pty) {
+		tty_pty_wake(p->pty);
+		return;
+	}
 	pthread_mutex_lock(&d->lock);
 	usbdev_pump(d);
 	pthread_mutex_unlock(&d->lock);
@@ -158,6 +164,8 @@ static void on_power_cut(void *context)
 {
 	const struct plugged *p = context;
 	usbdev_remove(usbfs_dev(p->node));
+	if (p->pty)
+		tty_pty_hang_up(p->pty);
 	rack_power_cut(p->bus->bus.rack, p->unit);
 }
 
@@ -201,10 +209,86 @@ static bool device_show(struct umock_bus *b, unsigned port, const struct unit *u
 	snprintf(p->devpath, sizeof p->devpath, ROOT_HUB "/1-%u/%s", (port - 1) / UMOCK_PORTS_PER_HUB + 1, name);
 	const struct look l = {
 		.devpath = p->devpath, .devnum = p->devnum, .descriptors = descriptors,
-		.descriptors_len = usb_descriptors(descriptors), .port = name + 2, .manufacturer = "Simulated",
-		.product = "TPM device", .serial = u->model.id.serial,
+		.descriptors_len = usb_descriptors(u, descriptors), .port = name + 2, .manufacturer = usb_string(u, 1),
+		.product = usb_string(u, 2), .serial = usb_string(u, 3),
 	};
 	return device_add(b->testbed, &l, w);
+}
+
+/* A device that is neither USB's nor ours to serve: what the kernel's driver makes of an interface. */
+static bool child_add(const struct umock_bus *b, struct why *w, const char *format, ...)
+	__attribute__((format(printf, 3, 4)));
+static bool child_add(const struct umock_bus *b, struct why *w, const char *format, ...)
+{
+	GError *error = NULL;
+	va_list args;
+	va_start(args, format);
+	char *text = g_strdup_vprintf(format, args);
+	va_end(args);
+	bool ok = umockdev_testbed_add_from_string(b->testbed, text, &error);
+	if (!ok) {
+		why_set(w, "%s", error->message);
+		g_error_free(error);
+	}
+	g_free(text);
+	return ok;
+}
+
+static void tty_name(unsigned port, char *text, size_t room)
+{
+	snprintf(text, room, "ttyACM%u", port - 1);
+}
+
+/* The kernel's cdc_acm: interface and tty beneath the device, and the node, which is a pseudo terminal. */
+static bool tty_show(struct umock_bus *b, unsigned port, struct why *w)
+{
+	const struct plugged *p = &b->ports[port];
+	char name[24];
+	const char *device = strrchr(p->devpath, '/') + 1;
+
+	tty_name(port, name, sizeof name);
+	return child_add(b, w, "P: %s/%s:1.0\nE: SUBSYSTEM=usb\nE: DEVTYPE=usb_interface\nE: DRIVER=cdc_acm\n"
+			"A: bInterfaceNumber=00\nA: bInterfaceClass=02\nA: bInterfaceSubClass=02\n", p->devpath, device)
+		&& child_add(b, w, "P: %s/%s:1.0/tty/%s\nE: SUBSYSTEM=tty\nE: DEVNAME=/dev/%s\nE: MAJOR=166\nE: MINOR=%u\n"
+			"A: dev=166:%u\n", p->devpath, device, name, name, port - 1, port - 1);
+}
+
+static bool tty_open(struct umock_bus *b, unsigned port, struct unit *u, struct why *w)
+{
+	char path[512], name[24];
+	tty_name(port, name, sizeof name);
+	snprintf(path, sizeof path, "%s/dev/%s", b->root, name);
+	return tty_pty_open(&b->ports[port].pty, u, path, w);
+}
+
+static void path_remove(struct umock_bus *b, const char *path)
+{
+	char syspath[264];
+	snprintf(syspath, sizeof syspath, "/sys%s", path);
+	umockdev_testbed_uevent(b->testbed, syspath, "remove");
+	umockdev_testbed_remove_device(b->testbed, syspath);
+}
+
+static void tty_hide(struct umock_bus *b, unsigned port)
+{
+	const struct plugged *p = &b->ports[port];
+	char path[256], name[24];
+	const char *device = strrchr(p->devpath, '/') + 1;
+
+	tty_name(port, name, sizeof name);
+	snprintf(path, sizeof path, "%s/%s:1.0/tty/%s", p->devpath, device, name);
+	path_remove(b, path);
+	snprintf(path, sizeof path, "%s/%s:1.0", p->devpath, device);
+	path_remove(b, path);
+}
+
+/* Takes the power, and what the plug gave. */
+static void port_empty(struct plugged *p)
+{
+	usbfs_remove(p->node);
+	unit_power_off(p->unit);
+	tty_pty_close(p->pty);
+	memset(p, 0, sizeof *p);
 }
 
 static bool bus_plug(struct bus *self, unsigned port, struct unit *u, struct why *w)
@@ -217,17 +301,14 @@ static bool bus_plug(struct bus *self, unsigned port, struct unit *u, struct why
 		return false;
 	*p = (struct plugged){ .bus = b, .unit = u, .node = b->nodes[devnum], .devnum = devnum };
 	const struct unit_listener listener = { on_progress, on_power_cut, p };
-	if (!unit_power_on(u, &listener, w)) {
-		usbfs_remove(p->node);
-		memset(p, 0, sizeof *p);
+	if ((u->has_tty && !tty_open(b, port, u, w)) || !unit_power_on(u, &listener, w)) {
+		port_empty(p);
 		return false;
 	}
 	b->devnum = devnum;
-	if (device_show(b, port, u, w))
+	if (device_show(b, port, u, w) && (!u->has_tty || tty_show(b, port, w)))
 		return true;
-	usbfs_remove(p->node);
-	unit_power_off(u);
-	memset(p, 0, sizeof *p);
+	port_empty(p);
 	return false;
 }
 
@@ -235,14 +316,14 @@ static void bus_unplug(struct bus *self, unsigned port)
 {
 	struct umock_bus *b = (struct umock_bus *)self;
 	struct plugged *p = &b->ports[port];
-	char syspath[140];
 
 	usbfs_remove(p->node);
-	snprintf(syspath, sizeof syspath, "/sys%s", p->devpath);
-	umockdev_testbed_uevent(b->testbed, syspath, "remove");
-	umockdev_testbed_remove_device(b->testbed, syspath);
-	unit_power_off(p->unit);
-	memset(p, 0, sizeof *p);
+	if (p->pty) {
+		tty_pty_hang_up(p->pty);
+		tty_hide(b, port);
+	}
+	path_remove(b, p->devpath);
+	port_empty(p);
 }
 
 bool umock_bus_open(struct umock_bus **ret, unsigned ports, struct why *w)

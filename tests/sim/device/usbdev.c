@@ -20,11 +20,49 @@ static const uint8_t config_descriptor[] = {
 _Static_assert(sizeof device_descriptor == 18, "device descriptor");
 _Static_assert(sizeof config_descriptor == CONFIG_SIZE, "configuration descriptor");
 
-size_t usb_descriptors(uint8_t to[USB_DESCRIPTORS_MAX])
+/* CDC 1.2 and PSTN 1.2: a modem without a modem. */
+static const uint8_t acm_device_descriptor[] = {
+	18, USB_DT_DEVICE, LE16(0x0200), USB_CLASS_COMM, 0, 0, 64, LE16(USB_VENDOR), LE16(USB_ACM_PRODUCT), LE16(0x0100), 1, 2, 3, 1,
+};
+
+#define ACM_CONFIG_SIZE (9 + 9 + 5 + 5 + 4 + 5 + 7 + 9 + 7 + 7)
+static const uint8_t acm_config_descriptor[] = {
+	9, USB_DT_CONFIG, LE16(ACM_CONFIG_SIZE), USB_INTERFACES, 1, 0, 0x80, 50,
+	9, USB_DT_INTERFACE, 0, 0, 1, USB_CLASS_COMM, 0x02, 0x01, 0,
+	5, 0x24, 0x00, LE16(0x0110), /* header */
+	5, 0x24, 0x01, 0x00, 1,      /* call management */
+	4, 0x24, 0x02, 0x02,         /* line coding and control line state */
+	5, 0x24, 0x06, 0, 1,         /* union */
+	7, USB_DT_ENDPOINT, USB_EP_NOTIFY, USB_ENDPOINT_XFER_INT, LE16(16), 9,
+	9, USB_DT_INTERFACE, 1, 0, 2, USB_CLASS_CDC_DATA, 0, 0, 0,
+	7, USB_DT_ENDPOINT, USB_EP_OUT, USB_ENDPOINT_XFER_BULK, LE16(MODEL_PACKET), 0,
+	7, USB_DT_ENDPOINT, USB_EP_IN, USB_ENDPOINT_XFER_BULK, LE16(MODEL_PACKET), 0,
+};
+_Static_assert(sizeof acm_config_descriptor == ACM_CONFIG_SIZE, "configuration descriptor");
+
+struct blob {
+	const uint8_t *data;
+	size_t len;
+};
+
+static struct blob device_of(const struct unit *u)
 {
-	memcpy(to, device_descriptor, sizeof device_descriptor);
-	memcpy(to + sizeof device_descriptor, config_descriptor, sizeof config_descriptor);
-	return sizeof device_descriptor + sizeof config_descriptor;
+	return u->has_tty ? (struct blob){ acm_device_descriptor, sizeof acm_device_descriptor }
+		: (struct blob){ device_descriptor, sizeof device_descriptor };
+}
+
+static struct blob config_of(const struct unit *u)
+{
+	return u->has_tty ? (struct blob){ acm_config_descriptor, sizeof acm_config_descriptor }
+		: (struct blob){ config_descriptor, sizeof config_descriptor };
+}
+
+size_t usb_descriptors(const struct unit *u, uint8_t to[USB_DESCRIPTORS_MAX])
+{
+	struct blob device = device_of(u), config = config_of(u);
+	memcpy(to, device.data, device.len);
+	memcpy(to + device.len, config.data, config.len);
+	return device.len + config.len;
 }
 
 void usbdev_init(struct usbdev *d, struct unit *u, void (*done)(struct xfer *x))
@@ -99,27 +137,36 @@ void usbdev_pump(struct usbdev *d)
 
 	while (d->out) {
 		struct xfer *x = d->out;
-		x->actual += model_out(&d->unit->model, x->data + x->actual, x->len - x->actual);
+		x->actual += unit_out(d->unit, x->data + x->actual, x->len - x->actual);
 		if (x->actual < x->len)
 			break;
 		xfer_end(d, &d->out, 0);
 	}
-	while (d->in && model_in(&d->unit->model, d->in->data, d->in->len, &d->in->actual, &overflow))
+	while (d->in && unit_in(d->unit, d->in->data, d->in->len, &d->in->actual, &overflow))
 		xfer_end(d, &d->in, overflow ? -EOVERFLOW : 0);
+}
+
+const char *usb_string(const struct unit *u, uint8_t index)
+{
+	switch (index) {
+	case 1: return "Simulated";
+	case 2: return u->has_tty ? "Serial device" : "TPM device";
+	case 3: return unit_usb_serial(u);
+	case 4: return u->has_tty ? NULL : "TPM bridge";
+	}
+	return NULL;
 }
 
 /* Gives a string descriptor, UTF-16LE; index 0 lists the languages. */
 static int string_descriptor(const struct unit *u, uint8_t index, uint8_t to[256])
 {
-	static const char *const fixed[] = { "", "Simulated", "TPM device", NULL, "TPM bridge" };
-
 	if (index == 0) {
 		memcpy(to, (const uint8_t[]){ 4, USB_DT_STRING, LE16(0x0409) }, 4);
 		return 4;
 	}
-	if (index >= sizeof fixed / sizeof *fixed)
+	const char *text = usb_string(u, index);
+	if (!text)
 		return -EPIPE;
-	const char *text = fixed[index] ? fixed[index] : u->model.id.serial;
 	size_t len = strlen(text);
 	to[0] = (uint8_t)(2 + 2 * len);
 	to[1] = USB_DT_STRING;
@@ -150,11 +197,12 @@ static int answer(uint8_t *data, size_t room, const struct setup *s, const uint8
 static int get_descriptor(struct usbdev *d, const struct setup *s, uint8_t *data, size_t room)
 {
 	uint8_t text[256];
+	struct blob device = device_of(d->unit), config = config_of(d->unit);
 	switch (s->value >> 8) {
 	case USB_DT_DEVICE:
-		return answer(data, room, s, device_descriptor, sizeof device_descriptor);
+		return answer(data, room, s, device.data, (int)device.len);
 	case USB_DT_CONFIG:
-		return answer(data, room, s, config_descriptor, sizeof config_descriptor);
+		return answer(data, room, s, config.data, (int)config.len);
 	case USB_DT_STRING:
 		return answer(data, room, s, text, string_descriptor(d->unit, (uint8_t)s->value, text));
 	}
@@ -186,13 +234,35 @@ static int bridge_request(struct usbdev *d, const struct setup *s, uint8_t *data
 {
 	uint8_t info[INFO_SIZE];
 
-	if (s->index != USB_BRIDGE_INTERFACE || s->value != 0)
+	if (d->unit->has_tty || s->index != USB_BRIDGE_INTERFACE || s->value != 0)
 		return -EPIPE;
 	if (s->type == 0xc1 && s->request == REQUEST_GET_INFO) {
 		return !model_info(&d->unit->model, info) ? -EPIPE : answer(data, room, s, info, sizeof info);
 	}
 	if (s->type == 0x41 && s->request == REQUEST_CANCEL && s->length == 0) {
 		model_cancel(&d->unit->model);
+		return 0;
+	}
+	return -EPIPE;
+}
+
+/* PSTN 1.2, section 6.3. The line's speed is the bridge's own matter here; DTR is not. */
+static int acm_request(struct usbdev *d, const struct setup *s, uint8_t *data, size_t room)
+{
+	static const uint8_t coding[7] = { 0x00, 0xc2, 0x01, 0x00, 0, 0, 8 }; /* 115200 8N1 */
+	bool dtr = s->value & 1;
+
+	if (!d->unit->has_tty || s->index != 0)
+		return -EPIPE;
+	switch (s->request) {
+	case 0x20: /* SET_LINE_CODING */
+		return s->length == sizeof coding ? (int)sizeof coding : -EPIPE;
+	case 0x21: /* GET_LINE_CODING */
+		return answer(data, room, s, coding, sizeof coding);
+	case 0x22: /* SET_CONTROL_LINE_STATE */
+		if (dtr && !d->dtr)
+			tty_model_opened(&d->unit->tty);
+		d->dtr = dtr;
 		return 0;
 	}
 	return -EPIPE;
@@ -215,6 +285,8 @@ int usbdev_control(struct usbdev *d, const uint8_t setup[8], uint8_t *data, size
 		result = standard_request(d, &s, data, room);
 	else if ((s.type & (USB_TYPE_MASK | USB_RECIP_MASK)) == (USB_TYPE_VENDOR | USB_RECIP_INTERFACE))
 		result = bridge_request(d, &s, data, room);
+	else if ((s.type & (USB_TYPE_MASK | USB_RECIP_MASK)) == (USB_TYPE_CLASS | USB_RECIP_INTERFACE))
+		result = acm_request(d, &s, data, room);
 	if (!d->gone)
 		usbdev_pump(d);
 	pthread_mutex_unlock(&d->lock);

@@ -432,7 +432,7 @@ static struct result ioctl_reset(struct usbfs_caller *c, uint64_t arg)
 {
 	if (c->dropped)
 		return result_of(-EACCES);
-	model_cancel(&c->node->dev.unit->model);
+	unit_released(c->node->dev.unit);
 	return result_of(0);
 }
 
