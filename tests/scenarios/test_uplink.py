@@ -2,11 +2,13 @@
 # SPDX-License-Identifier: Apache-2.0
 """What waits for the provisioning service arrives: each enrollment once, whatever fails on the way, and what cannot arrive goes aside alone.
 
-    test_uplink.py [--units N] [--kills N] [--per-minute N] [--window-ms N] [UNITTEST...]
+    test_uplink.py [--units N] [--kills N] [--window-ms N] [UNITTEST...]
 
 The outbox is filled by tests/station/fill_outbox with certificates of its own; what arrived is counted on the emulator's side."""
 import argparse
 import base64
+import hashlib
+import http.client
 import json
 import os
 import pathlib
@@ -15,6 +17,7 @@ import resource
 import shutil
 import signal
 import sqlite3
+import ssl
 import subprocess
 import sys
 import time
@@ -23,7 +26,8 @@ import unittest
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "sim"))
 from factory import Factory, built, wait_until  # noqa: E402
 
-OPTIONS = argparse.Namespace(units=5000, kills=20, per_minute=1000, window_ms=600)
+# The service's minute is scaled to window_ms, and so is the station's pace: 1,000 operations in it, of which the station takes 950.
+OPTIONS = argparse.Namespace(units=5000, kills=20, window_ms=3000)
 CREATE, BULK, GET = "IndividualEnrollment_CreateOrUpdate", "IndividualEnrollment_RunBulkOperation", "IndividualEnrollment_Get"
 
 
@@ -129,7 +133,6 @@ class Case(unittest.TestCase):
 
 
 def sha256(data):
-    import hashlib
     return hashlib.sha256(data).hexdigest()
 
 
@@ -296,6 +299,101 @@ class Upload(Case):
         self.rules()
         self.upload()
         self.arrived()
+
+
+class Promise(Case):
+    """Throttled, with 1 % faults of all kinds, and whoever sends killed again and again: none lost, none twice."""
+
+    devices = 1
+
+    @property
+    def timeout_s(self):
+        """Several times what the throttle allows."""
+        return 60 + 4 * OPTIONS.units * OPTIONS.window_ms / 1e6
+
+    @classmethod
+    def setUpClass(cls):
+        super().setUpClass()
+        cls.factory.start_line().stop()     # from here on this configuration also starts in an outage
+        cls.service("--throttle", "--throttle-window-ms", OPTIONS.window_ms, "--fault-rate", "0.01", "--fault-seed", "7")
+
+    def configure(self):
+        pace = "operations_per_minute = %d\n\n[profile " % (950 * 60000 // OPTIONS.window_ms)
+        self.factory.config.write_text(self.factory.config.read_text().replace("[profile ", pace, 1))
+
+    def kill_one(self, nth):
+        """Starts the line or `station upload`, lets it work for a while, and kills it at no particular instant."""
+        words = ["run", "--json"] if nth % 2 else ["upload"]
+        process = self.factory.popen([self.factory.station, *words, "--config", self.factory.config], "killed.%d" % nth)
+        waiting = len(self.rows("waiting"))
+        end = time.monotonic() + 20
+        while process.running and len(self.rows("waiting")) == waiting and time.monotonic() < end:
+            time.sleep(0.05)
+        time.sleep(random.random() * OPTIONS.window_ms / 1e4)
+        killed = process.running
+        process.signal(signal.SIGKILL)
+        process.popen.wait()
+        process.kill()
+        return killed
+
+    def all_there(self, ids):
+        """What the service holds under each id, one by one over one connection."""
+        host, port = self.factory.endpoint["url"].split("//", 1)[1].rsplit(":", 1)
+        context = ssl.create_default_context(cafile=self.factory.endpoint["ca"])
+        headers = {"Authorization": self.factory.sas_token(self.factory.policy_name("owner"))}
+        connection = http.client.HTTPSConnection("127.0.0.1" if host == "localhost" else host, int(port), context=context)
+        for unit in ids:
+            connection.request("GET", "/enrollments/%s?api-version=2021-10-01" % unit, headers=headers)
+            answer = connection.getresponse()
+            body = answer.read()
+            yield unit, json.loads(body) if answer.status == 200 else None
+        connection.close()
+
+    def test_none_is_lost_and_none_is_sent_twice(self):
+        self.configure()
+        ids = self.fill(OPTIONS.units, spoiled=OPTIONS.units // 3)
+        poisoned, different = ids[OPTIONS.units // 3 - 1], ids[OPTIONS.units // 2]
+        other = {**self.body(different), "provisioningStatus": "disabled"}
+        wait_until(lambda: self.put(different, other), 20, "a person's own enrollment")
+        kills = sum(self.kill_one(n) for n in range(OPTIONS.kills))
+        self.assertGreater(kills, OPTIONS.kills // 2, "they were killed in mid-work")
+        self.assertGreater(len(self.rows("waiting")), 0, "and had not finished before")
+        wait_until(self.drained, self.timeout_s, "all sent")
+
+        self.assertEqual(sorted(self.rows("aside")), sorted([poisoned, different]))
+        counts = self.factory.counts()
+        self.assertGreater(counts["randomFaults"], 0)
+        self.assertEqual((counts["updated"], counts["deleted"]), (0, 0))
+        self.service()
+        self.arrived(but=[poisoned, different])
+        for unit, enrollment in self.all_there(ids):
+            if unit in (poisoned, different):
+                self.assertEqual(enrollment is None, unit == poisoned)
+                continue
+            queued = self.bodies[unit]
+            leaf = queued["attestation"]["x509"]["clientCertificates"]["primary"]["certificate"]
+            info = enrollment["attestation"]["x509"]["clientCertificates"]["primary"]["info"]
+            self.assertEqual(info["sha256Thumbprint"].lower(), sha256(base64.b64decode(leaf)))
+            self.assertEqual(enrollment["provisioningStatus"], "enabled")
+        done = [e["job"] for e in self.entries("enroll.done")]
+        self.assertEqual(len(done), len(set(done)), "settled once in the audit log")
+        self.assertEqual(len(done), OPTIONS.units - 2)
+
+    def put(self, unit, body):
+        try:
+            return self.factory.ask_service("PUT", "/enrollments/" + unit, body)
+        except OSError:
+            return None     # one of the faults
+
+    def drained(self):
+        self.factory.run([self.factory.station, "upload", "--config", self.factory.config], self.timeout_s)
+        return not self.rows("waiting")
+
+    @property
+    def bodies(self):
+        if not hasattr(self, "_bodies"):
+            self._bodies = {unit: json.loads(body) for unit, body in self.sql("SELECT registration_id, body FROM outbox")}
+        return self._bodies
 
 
 def main():
