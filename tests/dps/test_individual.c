@@ -15,6 +15,7 @@ static const struct bytes leaf = {.data = (uint8_t[]){0x30, 0x03, 0x02, 0x01, 0x
 static const struct bytes ek = {.data = (uint8_t[]){0x00, 0x03, 0x01, 0x02, 0xff}, .len = 5};
 #define LEAF64 "MAMCAQU="
 #define EK64 "AAMBAv8="
+#define EK64_SHA256 "217b39f607e0654a18c2d76aaf59b537b689835346ef820ce30f5e504348dbb5"	/* of its bytes */
 
 static json_t *json_of(const char *text)
 {
@@ -184,13 +185,14 @@ static void difference_is_named_with_both_values(void **state)
 		 "{" ID LEAF ",\"initialTwin\":{\"properties\":{\"desired\":{\"a\":1}}}}",
 		 "twin desired: {\"a\":\"1\"} here, {\"a\":1} there"},
 		{"{" ID TPM "}", "{" ID "\"attestation\":{\"type\":\"tpm\",\"tpm\":{\"endorsementKey\":\"AAMBAv4=\"}}}",
-		 "attestation: tpm endorsement key " EK64 " here, tpm endorsement key AAMBAv4= there"},
+		 "attestation: tpm endorsement key with SHA-256 " EK64_SHA256 " here, "
+		 "tpm endorsement key with SHA-256 3eae91abf772040aa51d25ae09804c6c9b34ad9b4e71ed110569de61600c2c83 there"},
 		{"{" ID TPM "}", "{" ID "\"attestation\":{\"type\":\"symmetricKey\"}}",
-		 "attestation: tpm endorsement key " EK64 " here, symmetricKey there"},
+		 "attestation: tpm endorsement key with SHA-256 " EK64_SHA256 " here, symmetricKey there"},
 		{"{" ID TPM "}", "{" ID "\"attestation\":{\"type\":\"x509\",\"x509\":{\"caReferences\":{\"primary\":\"root\"}}}}",
-		 "attestation: tpm endorsement key " EK64 " here, x509 by the name of a CA there"},
+		 "attestation: tpm endorsement key with SHA-256 " EK64_SHA256 " here, x509 by the name of a CA there"},
 		{"{" ID TPM "}", "{" ID "\"attestation\":{\"type\":\"x509\",\"x509\":{\"signingCertificates\":{}}}}",
-		 "attestation: tpm endorsement key " EK64 " here, x509 by a CA's certificate there"},
+		 "attestation: tpm endorsement key with SHA-256 " EK64_SHA256 " here, x509 by a CA's certificate there"},
 	};
 	AUTO(bytes) struct bytes list = {0};
 	for (size_t i = 0; i < COUNT_OF(rows); i++) {

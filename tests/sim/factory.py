@@ -26,7 +26,8 @@ import urllib.error
 import urllib.parse
 import urllib.request
 
-sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent))
+sys.path[:0] = [str(pathlib.Path(__file__).resolve().parent), str(pathlib.Path(__file__).resolve().parents[1] / "contract")]
+from check import check as check_contract  # noqa: E402
 from sim import Bench, BenchError, built, wait_until  # noqa: E402  (re-exported)
 
 STATION = "station/cmd/station"
@@ -177,6 +178,15 @@ class Factory(Bench):
         except BaseException:
             self.close()
             raise
+
+    def close(self):
+        """Ends everything; what was said to the service, and by it, must have kept the published contract."""
+        self.end()
+        said = self.traffic.exists() and sys.exc_info()[0] is None
+        broken = check_contract([self.traffic])[0] if said else []
+        super().close()
+        if broken:
+            raise BenchError("the OpenAPI files say otherwise:\n" + "\n".join(broken))
 
     # --- an engineer's part
 

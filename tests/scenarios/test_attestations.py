@@ -1,0 +1,323 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: Apache-2.0
+"""Every way into the service: units with a TPM and units without, by an entry of their own or as a group's members.
+
+What is proved is read where it counts: in the service's own record and in the hub's registry, on the devices and in the ledger. Each
+test has devices, ledger and configuration of its own; the factory and its service are shared.
+"""
+import base64
+import contextlib
+import functools
+import hashlib
+import hmac
+import http.client
+import json
+import os
+import pathlib
+import re
+import sqlite3
+import ssl
+import subprocess
+import sys
+import time
+import unittest
+import urllib.parse
+
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "sim"))
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "sim" / "dps" / "test"))
+from factory import Factory  # noqa: E402
+from sim import bundle_fields  # noqa: E402
+from tpm import EK, SRK, Tpm  # noqa: E402
+
+TWIN = {"tags": {"site": "north"}, "properties": {"desired": {"period": 60}}}
+ENTRY = "device_id = Acme@{serial}\ntwin = twin.json\nedge = yes\nreprovision = reset\nallocation = static\n"
+TPM, SERIAL = "", "driver = serial_csr\nid = spki-sha256\n"
+
+
+class UnitTpm(Tpm):
+    """The TPM of a unit that is not plugged in, as it is: through tpm2-tools alone."""
+
+    def __init__(self, folder, path):
+        self.folder = str(folder)
+        self.env = dict(os.environ, TPM2TOOLS_TCTI="swtpm:path=%s" % path)
+        self.forget()
+        self.ek, self.srk = self.public(EK), self.public(SRK)
+
+
+def for_each_kind(test):
+    """The test once for each of the class's kinds of unit and attestation, each with a line of its own."""
+    @functools.wraps(test)
+    def run(self):
+        for kind, attestation in self.kinds:
+            with self.subTest(kind=kind.split("\n")[0] or "TPM", attestation=attestation):
+                self.setUp()
+                try:
+                    test(self, kind, attestation)
+                finally:
+                    self.tearDown()
+    return run
+
+
+class Case(unittest.TestCase):
+    devices, serial = 0, 0
+
+    @classmethod
+    def setUpClass(cls):
+        cls.factory = Factory(devices=cls.devices, slots=4, **({"serial": cls.serial} if cls.serial else {}))
+        (cls.factory.dir / "twin.json").write_text(json.dumps(TWIN))
+        cls.hubs = [h["hostName"] for h in cls.factory.endpoint["hubs"]]
+        cls.fresh = {prefix: iter(["%s%04d" % (prefix, n) for n in range(1, most + 1)])
+                     for prefix, most in (("SIM", cls.devices), ("SER", cls.serial))}
+        cls.number = 0
+
+    @classmethod
+    def tearDownClass(cls):
+        cls.factory.close()
+
+    def setUp(self):
+        type(self).number += 1
+        self.state = "state-%d" % self.number
+        self.line = None
+
+    def tearDown(self):
+        self.factory.unplug_all()
+        if self.line and self.line.process.running:
+            self.line.stop()
+
+    # --- the line
+
+    def start(self, kind, attestation, lines="", ready=True):
+        """A line whose units are of one kind; each test has a ledger of its own."""
+        path = self.factory.write_config("line", "line", "reader", self.state, kind + "attestation = %s\n" % attestation + lines)
+        path.write_text(path.read_text().replace("/state\n", "/%s\n" % self.state))
+        self.config = path
+        self.kind = kind
+        self.line = self.factory.start_line(config=path, ready=ready)
+
+    def unit(self):
+        return next(self.fresh["SER" if self.kind == SERIAL else "SIM"])
+
+    def visit(self, serial, port=1):
+        """One visit, from plug to verdict to unplug."""
+        name = "%02d" % port
+        done = len([s for s in self.line.slots(name) if s["verdict"]])
+        self.factory.plug(serial, port)
+        slot = self.line.wait(lambda: next((s for s in [s for s in self.line.slots(name) if s["verdict"]][done:]), None), 60,
+                              "a verdict for " + serial)
+        self.factory.unplug(serial)
+        self.line.wait_empty(name)
+        return slot
+
+    def passes(self, serial, port=1):
+        slot = self.visit(serial, port)
+        self.assertEqual((slot["verdict"], slot["code"]), ("PASS", ""), slot)
+        return slot
+
+    def ledger(self, question):
+        with contextlib.closing(sqlite3.connect(self.factory.dir / self.state / "ledger.db")) as db:
+            return db.execute(question).fetchall()
+
+    def audit(self, kind):
+        return [json.loads(e) for (e,) in self.ledger("SELECT entry FROM entry WHERE type = '%s' ORDER BY idx" % kind)]
+
+    def body_of(self, slot):
+        """What the outbox holds for a unit."""
+        (body,), = self.ledger("SELECT body FROM outbox WHERE registration_id = '%s'" % slot["registration_id"])
+        return json.loads(body)
+
+    # --- the service
+
+    def entry(self, name, method="GET", body=None):
+        """An entry as the service has it, or None; another method is a person's doing."""
+        return self.factory.ask_service(method, "/enrollments/" + name, body)
+
+    def counts(self, name):
+        ids = self.factory.counts()["ids"]
+        return ids.get("enrollments/" + name, {}).get("created", 0), ids.get("registrations/" + name, {}).get("assigned", 0)
+
+    def hub_has(self, slot, auth):
+        device = self.factory.hub_device(slot["hub"], slot["device_id"])
+        self.assertEqual(device["authentication"]["type"], auth)
+        return device
+
+
+class WithTpm(Case):
+    devices = 16
+    kinds = [(TPM, "x509-individual"), (TPM, "tpm")]
+
+    def attestation_is(self, serial, attestation, entry):
+        if attestation == "tpm":
+            self.assertEqual(entry["attestation"]["type"], "tpm")
+            fields = [tag for tag, _ in bundle_fields(self.factory.device_file(serial, "bundle.bin").read_bytes())]
+            self.assertEqual(fields, [3, 4, 5, 10])
+        else:
+            _, digest = self.factory.leaf_of(serial)
+            info = entry["attestation"]["x509"]["clientCertificates"]["primary"]["info"]
+            self.assertEqual(info["sha256Thumbprint"].lower(), digest)
+
+    @for_each_kind
+    def test_entry_and_device_are_what_the_profile_says_and_are_made_once(self, kind, attestation):
+        self.start(kind, attestation, ENTRY + "hub = %s\n" % self.hubs[0])
+        serial = self.unit()
+        slot = self.passes(serial)
+        name = slot["registration_id"]
+        entry = self.entry(name)
+        self.attestation_is(serial, attestation, entry)
+        self.assertEqual(entry["deviceId"], "Acme@" + serial)
+        self.assertEqual(entry["iotHubs"], [self.hubs[0]])
+        self.assertEqual(entry["allocationPolicy"], "static")
+        self.assertEqual(entry["reprovisionPolicy"], {"updateHubAssignment": True, "migrateDeviceData": False})
+        self.assertEqual(entry["initialTwin"]["properties"]["desired"]["period"], 60)
+        self.assertEqual((slot["hub"], slot["device_id"]), (self.hubs[0], "Acme@" + serial))
+        device = self.hub_has(slot, "sas" if attestation == "tpm" else "selfSigned")
+        self.assertTrue(device["capabilities"]["iotEdge"])
+        self.assertEqual(self.counts(name), (1, 1))
+        self.assertEqual([e["body"]["registration_id"] for e in self.audit("enroll.queued")], [name])
+        self.assertTrue(self.factory.results_of(self.state)[name]["attestation"] == attestation)
+        # The same unit again: recognised, and nothing is written anywhere.
+        before = len(self.factory.requests())
+        again = self.passes(serial, 2)
+        self.assertTrue(again["recognised"])
+        self.assertEqual(len(self.factory.requests()), before)
+        self.assertEqual(self.counts(name), (1, 1))
+        self.assertEqual(len(self.audit("permit.intent" if attestation == "tpm" else "sign.intent")), 1)
+
+    @for_each_kind
+    def test_another_entry_under_the_id_asks_a_person_and_shows_both(self, kind, attestation):
+        self.start(kind, attestation, "device_id = Acme@{serial}\nid = template\nid_template = %s-{serial}\n" % attestation)
+        serial = self.unit()
+        name = "%s-%s" % (attestation, serial.lower())
+        self.entry(name, "PUT", {"registrationId": name, "deviceId": "Other@1",
+                                 "attestation": {"type": "symmetricKey", "symmetricKey": {}}})
+        slot = self.visit(serial)
+        self.assertEqual((slot["verdict"], slot["code"]), ("HOLD", "E-DPS-011"), slot)
+        self.assertIn("here", slot["what"])
+        self.assertIn("there", slot["what"])
+        aside, = self.audit("enroll.aside")
+        self.assertIn("Other@1", aside["body"]["difference"])
+        self.assertIn("Acme@" + serial, aside["body"]["difference"])
+        self.assertEqual(self.entry(name)["deviceId"], "Other@1", "what is there was left alone")
+        # A person decides that the old entry goes.
+        self.entry(name, "DELETE")
+        self.assertEqual(self.passes(serial)["device_id"], "Acme@" + serial)
+        self.assertEqual(self.entry(name)["deviceId"], "Acme@" + serial)
+
+    @for_each_kind
+    def test_without_the_service_all_else_is_done_and_the_rest_when_it_is_back(self, kind, attestation):
+        self.start(kind, attestation)
+        serial = self.unit()
+        self.factory.dps_goes_dark()
+        try:
+            slot = self.visit(serial)
+        finally:
+            self.factory.dps_comes_back()
+        self.assertEqual((slot["verdict"], slot["code"]), ("BUILT", "E-DPS-001"), slot)
+        name = slot["registration_id"]
+        self.assertIn((5, name.encode()), bundle_fields(self.factory.device_file(serial, "bundle.bin").read_bytes()))
+        self.assertFalse(self.factory.list()[serial]["closed"], "a unit that was not proved is not closed")
+        self.assertEqual(self.passes(serial, 2)["registration_id"], name)
+        self.assertTrue(self.factory.list()[serial]["closed"])
+        self.assertEqual(self.counts(name), (1, 1))
+
+    @for_each_kind
+    def test_an_equal_entry_that_is_there_already_is_right(self, kind, attestation):
+        self.start(kind, attestation, "edge = yes\n")
+        serial = self.unit()
+        self.factory.dps_goes_dark()
+        slot = self.visit(serial)
+        name = slot["registration_id"]
+        self.line.stop()
+        self.factory.dps_comes_back()
+        self.entry(name, "PUT", self.body_of(slot))
+        self.line = self.factory.start_line(config=self.config)
+        self.passes(serial)
+        done, = self.audit("enroll.done")
+        self.assertTrue(done["body"]["found"])
+        self.assertEqual(self.counts(name), (1, 1))
+
+
+class OnlyTpm(Case):
+    devices = 4
+    kind = TPM
+
+    def test_endorsement_key_of_another_kind_is_refused_before_anything_is_counted(self):
+        self.factory.add_devices(1, prefix="ECC", no_cert=True)
+        with self.factory.swtpm("ECC0001") as path:
+            tools = dict(os.environ, TPM2TOOLS_TCTI="swtpm:path=%s" % path)
+            for words in (["tpm2_evictcontrol", "-C", "o", "-c", EK], ["tpm2_createek", "-G", "ecc", "-c", EK, "-u", "/dev/null"]):
+                subprocess.run(words, env=tools, check=True, capture_output=True)
+        self.start(TPM, "tpm", "ek_certificate = optional\n")
+        slot = self.visit("ECC0001")
+        self.assertEqual((slot["verdict"], slot["code"]), ("FAIL", "E-TPM-006"), slot)
+        self.assertEqual(self.audit("permit.intent"), [])
+        self.assertEqual(self.audit("enroll.queued"), [])
+        self.line.stop()
+        self.setUp()
+        self.start(TPM, "x509-individual", "ek_certificate = optional\n")
+        self.passes("ECC0001")
+
+    def test_unit_registers_by_its_tpm_without_the_station(self):
+        self.start(TPM, "tpm")
+        serial = self.unit()
+        slot = self.passes(serial)
+        self.line.stop()
+        fields = dict(bundle_fields(self.factory.device_file(serial, "bundle.bin").read_bytes()))
+        scope, endpoint, name = (fields[tag].decode() for tag in (3, 4, 5))
+        host, port = re.match(r"https://([^:/]+):(\d+)$", endpoint).groups()
+        path = "/%s/registrations/%s" % (scope, name)
+        with self.factory.swtpm(serial) as socket:
+            tpm = UnitTpm(self.factory.dir, socket)
+            body = json.dumps({"registrationId": name, "tpm": {"endorsementKey": tpm.ek, "storageRootKey": tpm.srk}})
+
+            def ask(method, rest, token=None):
+                link = http.client.HTTPSConnection(host, int(port), context=ssl.create_default_context(
+                    cafile=self.factory.endpoint["ca"]), timeout=20)
+                with contextlib.closing(link):
+                    link.request(method, path + rest + "?api-version=2021-06-01", body if method == "PUT" else None,
+                                 {"Content-Type": "application/json", **({"Authorization": token} if token else {})})
+                    answer = link.getresponse()
+                    return answer.status, json.loads(answer.read())
+
+            status, challenge = ask("PUT", "/register")
+            self.assertEqual((status, challenge["keyName"]), (401, "registration"))
+            tpm.take_key(challenge["authenticationKey"])
+            resource = urllib.parse.quote("%s/registrations/%s" % (scope, name), safe="")
+            end = int(time.time()) + 600
+            signature = urllib.parse.quote(base64.b64encode(tpm.sign("%s\n%d" % (resource, end))).decode(), safe="")
+            token = "SharedAccessSignature sr=%s&sig=%s&se=%d&skn=registration" % (resource, signature, end)
+            status, state = ask("PUT", "/register", token)
+            for _ in range(20):
+                if status != 202:
+                    break
+                time.sleep(0.2)
+                status, state = ask("GET", "/operations/" + state["operationId"], token)
+            self.assertEqual((status, state["status"]), (200, "assigned"), state)
+            self.assertEqual(state["registrationState"]["assignedHub"], slot["hub"])
+            self.assertEqual(state["registrationState"]["deviceId"], slot["device_id"])
+            tpm.take_key(state["registrationState"]["tpm"]["authenticationKey"])
+            hub_key = self.hub_has(slot, "sas")["authentication"]["symmetricKey"]["primaryKey"]
+            # The TPM holds the very key that the hub knows the device by.
+            self.assertEqual(tpm.sign("anything").hex(), self.mac(hub_key, "anything"))
+
+    @staticmethod
+    def mac(key, text):
+        return hmac.new(base64.b64decode(key), text.encode(), hashlib.sha256).hexdigest()
+
+    def test_unit_that_lands_elsewhere_is_not_passed(self):
+        lines = "reprovision = never\nfinish = no\nexisting_key = replace\nid = template\nid_template = stay-{serial}\n"
+        self.start(TPM, "x509-individual", lines + "hub = %s\n" % self.hubs[0])
+        serial = self.unit()
+        name = self.passes(serial)["registration_id"]
+        self.line.stop()
+        self.entry(name, "DELETE")
+        # Another line wants it in another hub, but the service keeps what it was told: never to move it.
+        self.setUp()
+        self.start(TPM, "x509-individual", lines + "hub = %s\n" % self.hubs[1])
+        slot = self.visit(serial)
+        self.assertEqual((slot["verdict"], slot["code"]), ("HOLD", "E-DPS-009"), slot)
+        self.assertIn(self.hubs[0], slot["what"])
+        self.assertFalse(self.factory.list()[serial]["closed"])
+
+
+if __name__ == "__main__":
+    unittest.main(verbosity=2)
