@@ -28,8 +28,8 @@ WARN_UNUSED bool ledger_check(struct ledger *l, struct err *e);
 
 const char *ledger_origin(const struct ledger *l);
 
-/* A few facts that outlive the process, each under a name of the caller's ("origin" and "openings" are the ledger's own). Remembering
- * belongs into a transaction and replaces what was there. *ret is emptied where nothing is remembered. */
+/* A few facts that outlive the process, each under a name of the caller's ("origin" and "openings" are the ledger's own).
+ * Remembering belongs into a transaction and replaces what was there. *ret is emptied where nothing is remembered. */
 WARN_UNUSED bool ledger_remember(struct ledger *l, const char *name, const char *value, struct err *e);
 WARN_UNUSED bool ledger_recall(struct ledger *l, const char *name, struct bytes *ret, struct err *e);
 

@@ -150,7 +150,8 @@ bool outbox_settle(struct ledger *l, const struct outbox_row *row, bool *ret_don
 	return true;
 }
 
-bool outbox_scan(struct ledger *l, enum outbox_state state, int64_t *after, uint32_t most, outbox_each *each, void *ctx, struct err *e)
+bool outbox_scan(struct ledger *l, enum outbox_state state, int64_t *after, uint32_t most, outbox_each *each, void *ctx,
+		 struct err *e)
 {
 	AUTO(reading) struct reading r = {0};
 	AUTO(query) struct query q = {0};

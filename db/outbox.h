@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The outbox: what the provisioning service has to be told, kept until it was told. One row per job, made in the transaction that says
- * "enroll.queued" in the audit log, and never removed: a row that was sent is the proof of it.
+/* The outbox: what the provisioning service has to be told, kept until it was told. One row per job, made in the transaction that
+ * says "enroll.queued" in the audit log, and never removed: a row that was sent is the proof of it.
  *
- * A row is waiting, sent (the service holds exactly this enrollment), or aside (the service holds something else under this id, or refuses
- * the row: a person decides). */
+ * A row is waiting, sent (the service holds exactly this enrollment), or aside (the service holds something else under this id,
+ * or refuses the row: a person decides). */
 #ifndef DB_OUTBOX_H
 #define DB_OUTBOX_H
 
@@ -28,18 +28,19 @@ struct outbox_row {
 void outbox_row_fini(struct outbox_row *row);
 AUTO_DEFINE(outbox_row, struct outbox_row)
 
-/* Inside a transaction: queues the job's enrollment. The same body again changes nothing, but a row that was set aside waits again. Another
- * body replaces one that waits or is aside; replacing one that was sent is E_CONFLICT. *ret_new says whether anything changed. */
+/* Inside a transaction: queues the job's enrollment. The same body again changes nothing, but a row that was set aside waits
+ * again. Another body replaces one that waits or is aside; replacing one that was sent is E_CONFLICT. *ret_new says whether
+ * anything changed. */
 WARN_UNUSED bool outbox_put(struct ledger *l, const struct outbox_row *row, bool *ret_new, struct err *e);
 
-/* Inside a transaction: what became of a row that waits; tries, state, error and settled_ms are written. *ret_done false: the row holds
- * another body by now, or waits no longer, and was left as it is. */
+/* Inside a transaction: what became of a row that waits; tries, state, error and settled_ms are written. *ret_done false: the row
+ * holds another body by now, or waits no longer, and was left as it is. */
 WARN_UNUSED bool outbox_settle(struct ledger *l, const struct outbox_row *row, bool *ret_done, struct err *e);
 
 WARN_UNUSED bool outbox_find(struct ledger *l, const char *job, struct outbox_row *ret, bool *ret_found, struct err *e);
 
-/* Calls `each` with rows of this state, oldest first, whose number is greater than *after (0: from the start), which is moved on: so a caller
- * walks in portions of `most` without meeting a row twice. */
+/* Calls `each` with rows of this state, oldest first, whose number is greater than *after (0: from the start), which is moved on:
+ * so a caller walks in portions of `most` without meeting a row twice. */
 typedef bool outbox_each(void *ctx, const struct outbox_row *row);
 WARN_UNUSED bool outbox_scan(struct ledger *l, enum outbox_state state, int64_t *after, uint32_t most, outbox_each *each, void *ctx,
 			     struct err *e);

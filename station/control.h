@@ -16,8 +16,8 @@ struct control_face {
 	json_t *(*status)(void *ctx);	/* without "ok" */
 	void (*stop)(void *ctx);
 	void *ctx;
-	/* Tries at once to send what waits for the service; before that, if `again` is not "", the unit of this registration id, which
-	 * went aside, waits again. The answer is {"outbox":{…}}; NULL for an error. A line without an outbox has none. */
+	/* Tries at once to send what waits for the service; before that, if `again` is not "", the unit of this registration id,
+	 * which went aside, waits again. The answer is {"outbox":{…}}; NULL for an error. A line without an outbox has none. */
 	json_t *(*upload)(void *ctx, const char *again, struct err *e);
 };
 

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* A portion of the outbox on its way to the provisioning service, and what became of each row of it.
  *
- * What waits is created, never replaced: several rows in one bulk, one row alone. What exists already is read and compared. Where an answer
- * was lost nobody knows, so the row carries that error, and its next delivery reads before it creates. After two failures a row travels
- * alone, so that one which spoils its bulk spoils no other. */
+ * What waits is created, never replaced: several rows in one bulk, one row alone. What exists already is read and compared. Where
+ * an answer was lost nobody knows, so the row carries that error, and its next delivery reads before it creates. After two
+ * failures a row travels alone, so that one which spoils its bulk spoils no other. */
 #ifndef STATION_DELIVERY_H
 #define STATION_DELIVERY_H
 
@@ -33,12 +33,12 @@ AUTO_DEFINE(delivery, struct delivery)
 /* Takes the next rows that wait behind *after, oldest first. count 0: there are none. Errors of outbox_scan. */
 WARN_UNUSED bool delivery_load(struct delivery *d, int64_t *after, struct err *e);
 
-/* Sends it. False when the last request failed for a reason that is not a row's own (errors of dps.h, but no E_CONFLICT): rows that were
- * not reached wait as they did. */
+/* Sends it. False when the last request failed for a reason that is not a row's own (errors of dps.h, but no E_CONFLICT): rows
+ * that were not reached wait as they did. */
 WARN_UNUSED bool delivery_send(struct delivery *d, struct err *e);
 
-/* One transaction: the rows, and an audit entry for each that is settled ("enroll.done", "enroll.aside") or fails for another reason than
- * before ("enroll.failed"). *ret_left: some still wait. Errors of the ledger. */
+/* One transaction: the rows, and an audit entry for each that is settled ("enroll.done", "enroll.aside") or fails for another
+ * reason than before ("enroll.failed"). *ret_left: some still wait. Errors of the ledger. */
 WARN_UNUSED bool delivery_record(struct delivery *d, bool *ret_left, struct err *e);
 
 /* The error may be chance, such as a connection that was reset: worth another try before anybody is told. */

@@ -19,8 +19,8 @@
 #define DRAIN_TRIES 4		/* of an outage, before `station upload` gives up */
 #define DRAIN_PATIENCE 30	/* the same for a service that answers and asks for patience */
 
-/* Workers take portions of what waits, in passes over the outbox: a pass walks once through all rows, oldest first, and what it left waiting
- * is the next pass's. In an outage one worker tries at a time. */
+/* Workers take portions of what waits, in passes over the outbox: a pass walks once through all rows, oldest first, and what it
+ * left waiting is the next pass's. In an outage one worker tries at a time. */
 struct uplink {
 	struct ledger *ledger;
 	struct dps *dps;

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* station upload: what waits for the provisioning service goes up now. A running line is asked to do it and watched; without one this process
- * opens the ledger and does it itself. Rows that went aside are listed, and make the exit status 1. */
+/* station upload: what waits for the provisioning service goes up now. A running line is asked to do it and watched; without one
+ * this process opens the ledger and does it itself. Rows that went aside are listed, and make the exit status 1. */
 #include "station/base/clock.h"
 #include "station/base/lockdown.h"
 #include "station/base/text.h"
