@@ -6,7 +6,6 @@
 
 #include <string.h>
 
-#define SPKI_MAX 8192u	/* more than twice what the largest key that is taken needs, in its longest form */
 #define FIELD 32
 
 static const uint8_t id_ec_public_key[] = {0x2a, 0x86, 0x48, 0xce, 0x3d, 0x02, 0x01};	/* RFC 5480, 2.1.1 */
@@ -53,8 +52,6 @@ static bool point_parse(const struct span *in, struct key_public *ret, struct er
 	AUTO(ec_point) EC_POINT *point = group ? EC_POINT_new(group) : NULL;
 	if (!point)
 		return ossl_err(e, E_NOMEM, "curve P-256");
-	if (in->len != 1 + FIELD && in->len != sizeof(plain))
-		return err_set(e, E_KEY_WEAK, "a point of %zu bytes", in->len);
 	if (!EC_POINT_oct2point(group, point, in->data, in->len, NULL) ||
 	    EC_POINT_point2oct(group, point, POINT_CONVERSION_UNCOMPRESSED, plain, sizeof(plain), NULL) != sizeof(plain))
 		return ossl_err(e, E_KEY_WEAK, "the point is not on the curve P-256");
@@ -146,7 +143,7 @@ static bool rsa_parse(struct span params, const struct span *subject_key, struct
 bool spki_parse(const void *der, size_t len, enum err_code unreadable, struct key_public *ret, struct err *e)
 {
 	struct span in = {der, len}, whole, algorithm, id, subject_key;
-	if (len > SPKI_MAX || !der_read(&in, DER_SEQUENCE, &whole) || in.len || !der_read(&whole, DER_SEQUENCE, &algorithm) ||
+	if (!der_read(&in, DER_SEQUENCE, &whole) || in.len || !der_read(&whole, DER_SEQUENCE, &algorithm) ||
 	    !der_read(&algorithm, DER_OID, &id) || !der_read_bits(&whole, &subject_key) || whole.len)
 		return err_set(e, unreadable, "no SubjectPublicKeyInfo in DER");
 	if (der_is(&id, id_ec_public_key, sizeof(id_ec_public_key)))

@@ -37,7 +37,8 @@ void request_der(struct bytes *to, uint8_t tag, const struct span *parts, size_t
 	assert_true(len <= 0xffff);
 	add(to, head, n);
 	for (size_t i = 0; i < count; i++)
-		add(to, parts[i].data, parts[i].len);
+		if (parts[i].len)
+			add(to, parts[i].data, parts[i].len);
 }
 
 static void add_oid(struct bytes *to, const char *text)
@@ -139,7 +140,7 @@ static void add_info(const struct request *r, struct bytes *to)
 	request_der(&attributes, DER_CONTEXT_OF, &content, 1);
 	const struct span parts[] = {
 		span_of(&version), r->subject.data ? r->subject : span_of(&subject), r->spki.data ? r->spki : span_of(&spki),
-		span_of(&attributes),
+		span_of(&attributes), r->more,
 	};
 	request_der(to, DER_SEQUENCE, parts, COUNT_OF(parts));
 }

@@ -18,6 +18,7 @@ struct request {
 	struct span spki;	/* honest: as libcrypto encodes the key */
 	struct span attributes;	/* content of [0], instead of the challenge */
 	struct span algorithm;	/* AlgorithmIdentifier */
+	struct span more;	/* behind the attributes; honest: nothing */
 };
 
 /* Replaces ret by the DER of the request, signed. */

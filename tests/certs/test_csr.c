@@ -225,6 +225,24 @@ static void csr_cut_anywhere_or_with_bytes_behind_is_refused(void **state)
 	is_refused(&der, E_CSR);
 }
 
+/* What stands behind the signature is signed by nobody. */
+static void csr_with_a_value_behind_its_signature_is_refused(void **state)
+{
+	AUTO(bytes) struct bytes der = {0}, more = {0};
+	request_make(&(struct request){.key = keys.rsa}, &der);
+	assert_int_equal(der.data[1], 0x82);
+	const struct span parts[] = {{der.data + 4, der.len - 4}, {"\5\0", 2}};
+	request_der(&more, DER_SEQUENCE, parts, 2);
+	is_refused(&more, E_CSR);
+}
+
+static void csr_with_a_value_behind_its_attributes_or_in_one_is_refused(void **state)
+{
+	static const uint8_t longer[] = {0x30, 0x0a, 0x06, 0x02, 0x2a, 0x03, 0x31, 0x02, 0x05, 0x00, 0x05, 0x00};
+	order_is_refused(&(struct request){.key = keys.p256, .more = {"\5\0", 2}}, E_CSR);
+	order_is_refused(&(struct request){.key = keys.p256, .attributes = {longer, sizeof(longer)}}, E_CSR);
+}
+
 static void weak_signature_algorithms_are_refused(void **state)
 {
 	static const char *const digests[] = {"SHA1", "SHA224"};
@@ -464,6 +482,8 @@ int main(void)
 		cmocka_unit_test(csr_with_swapped_key_is_refused),
 		cmocka_unit_test(csr_with_any_bit_flipped_is_refused),
 		cmocka_unit_test(csr_cut_anywhere_or_with_bytes_behind_is_refused),
+		cmocka_unit_test(csr_with_a_value_behind_its_signature_is_refused),
+		cmocka_unit_test(csr_with_a_value_behind_its_attributes_or_in_one_is_refused),
 		cmocka_unit_test(weak_signature_algorithms_are_refused),
 		cmocka_unit_test(signature_that_names_another_algorithm_than_its_own_is_refused),
 		cmocka_unit_test(weak_rsa_keys_are_refused),

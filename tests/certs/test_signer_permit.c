@@ -117,10 +117,12 @@ static void profile_may_ask_for_its_kind_only(void **state)
 	strcpy(req.intent.profile, "sensor");
 	log_receipt(&o->log, &req.intent, office_head(o), &req.receipt);
 	permit_refused(o, &req, E_PROFILE);
+	leaf_refused(o, &req, E_PROFILE);	/* nor is it a leaf because the profile is of leaves */
 	intent_make(&req.intent, "unit-1");
 	strcpy(req.intent.profile, "tracker");
 	log_receipt(&o->log, &req.intent, office_head(o), &req.receipt);
 	leaf_refused(o, &req, E_PROFILE);
+	permit_refused(o, &req, E_PROFILE);
 	strcpy(req.intent.profile, "nobody");
 	permit_refused(o, &req, E_PROFILE);
 	req.intent.kind = 7;

@@ -97,20 +97,45 @@ static void rsa_key_with_null_or_absent_parameters_is_one_key(void **state)
 	EVP_PKEY_free(key);
 }
 
-/* An RSA public key of any numbers. */
-static void numbers_spki(const struct span *modulus, const struct span *exponent, struct bytes *ret)
+/* An RSA public key of any numbers, with more behind them or behind the sequence of them. */
+static void odd_rsa_spki(const struct span *modulus, const struct span *exponent, const struct span *more, const struct span *behind,
+			 struct bytes *ret)
 {
 	AUTO(bytes) struct bytes n = {0}, e = {0}, numbers = {0}, bits = {0};
 	static const uint8_t algorithm[] = {0x30, 0x0d, 0x06, 0x09, 0x2a, 0x86, 0x48, 0x86, 0xf7, 0x0d, 0x01, 0x01, 0x01, 0x05, 0x00};
 	request_der(&n, DER_INTEGER, modulus, 1);
 	request_der(&e, DER_INTEGER, exponent, 1);
-	const struct span both[] = {{n.data, n.len}, {e.data, e.len}};
-	request_der(&numbers, DER_SEQUENCE, both, 2);
-	const struct span content[] = {{"", 1}, {numbers.data, numbers.len}};
-	request_der(&bits, DER_BIT_STRING, content, 2);
+	const struct span all[] = {{n.data, n.len}, {e.data, e.len}, *more};
+	request_der(&numbers, DER_SEQUENCE, all, 3);
+	const struct span content[] = {{"", 1}, {numbers.data, numbers.len}, *behind};
+	request_der(&bits, DER_BIT_STRING, content, 3);
 	const struct span parts[] = {{algorithm, sizeof(algorithm)}, {bits.data, bits.len}};
 	bytes_clear(ret);
 	request_der(ret, DER_SEQUENCE, parts, 2);
+}
+
+static void numbers_spki(const struct span *modulus, const struct span *exponent, struct bytes *ret)
+{
+	static const struct span nothing = {"", 0};
+	odd_rsa_spki(modulus, exponent, &nothing, &nothing, ret);
+}
+
+static void rsa_key_with_more_than_two_numbers_is_refused(void **state)
+{
+	static const struct span nothing = {"", 0}, third = {"\2\1\7", 3}, exponent = {"\1\0\1", 3};
+	AUTO(bytes) struct bytes spki = {0};
+	uint8_t modulus[257];
+	const struct span n = {modulus, sizeof(modulus)};
+	struct key_public key;
+	struct err e = {0};
+	memset(modulus, 0xd5, sizeof(modulus));
+	modulus[0] = 0;
+	odd_rsa_spki(&n, &exponent, &nothing, &nothing, &spki);
+	CHECK_OK(parse(&spki, &key, &e), e);
+	odd_rsa_spki(&n, &exponent, &third, &nothing, &spki);
+	is_refused(&spki, E_KEY_WEAK);
+	odd_rsa_spki(&n, &exponent, &nothing, &third, &spki);
+	is_refused(&spki, E_KEY_WEAK);
 }
 
 static void weak_and_giant_rsa_numbers_are_refused(void **state)
@@ -136,6 +161,7 @@ static void weak_and_giant_rsa_numbers_are_refused(void **state)
 		{257, "\1\0\2", 3, false},	/* even */
 		{257, "\xff", 1, false},	/* negative */
 		{257, "\1\0\0\0\1", 5, false},
+		{257, "\1\0\1\0\1", 5, false},	/* whose end would do */
 	};
 	for (size_t i = 0; i < COUNT_OF(rows); i++) {
 		AUTO(bytes) struct bytes spki = {0};
@@ -233,6 +259,75 @@ static void curve_with_a_generator_of_ones_choice_is_refused(void **state)
 	explicit_spki(key, victim, NULL, NULL, &spki);
 	is_refused(&spki, E_KEY_WEAK);
 	EC_POINT_free(victim);
+	EC_GROUP_free(group);
+	EVP_PKEY_free(key);
+}
+
+/* The other point with its x: everybody's private key with another sign. */
+static void curve_with_the_generators_mirror_image_is_refused(void **state)
+{
+	AUTO(bytes) struct bytes spki = {0};
+	EVP_PKEY *key = request_key_p256();
+	EC_GROUP *group = EC_GROUP_new_by_curve_name(NID_X9_62_prime256v1);
+	EC_POINT *mirrored = EC_POINT_dup(EC_GROUP_get0_generator(group), group);
+	assert_true(EC_POINT_invert(group, mirrored, NULL));
+	explicit_spki(key, mirrored, NULL, NULL, &spki);
+	is_refused(&spki, E_KEY_WEAK);
+	EC_POINT_free(mirrored);
+	EC_GROUP_free(group);
+	EVP_PKEY_free(key);
+}
+
+/* SubjectPublicKeyInfo of a key with its algorithm's parameters in other words. */
+static void with_parameters(EVP_PKEY *key, const struct span *params, size_t count, struct bytes *ret)
+{
+	static const uint8_t id[] = {0x06, 0x07, 0x2a, 0x86, 0x48, 0xce, 0x3d, 0x02, 0x01};
+	AUTO(bytes) struct bytes named = {0}, algorithm = {0}, all = {0};
+	const struct span oid = {id, sizeof(id)};
+	struct err e = {0};
+	request_spki(key, POINT_PLAIN, false, &named);
+	CHECK_OK(bytes_add(&all, oid.data, oid.len, &e), e);
+	for (size_t i = 0; i < count; i++)
+		CHECK_OK(bytes_add(&all, params[i].data, params[i].len, &e), e);
+	const struct span content = {all.data, all.len};
+	request_der(&algorithm, DER_SEQUENCE, &content, 1);
+	const struct span parts[] = {{algorithm.data, algorithm.len}, {named.data + named.len - 68, 68}};
+	bytes_clear(ret);
+	request_der(ret, DER_SEQUENCE, parts, 2);
+}
+
+static void parameters_with_more_behind_them_are_refused(void **state)
+{
+	static const uint8_t prime256v1[] = {0x06, 0x08, 0x2a, 0x86, 0x48, 0xce, 0x3d, 0x03, 0x01, 0x07};
+	static const uint8_t hash[] = {0x30, 0x0b, 0x06, 0x09, 0x60, 0x86, 0x48, 0x01, 0x65, 0x03, 0x04, 0x02, 0x01};
+	AUTO(bytes) struct bytes spki = {0}, longer = {0};
+	EVP_PKEY *key = request_key_p256();
+	EC_GROUP *group = EC_GROUP_new_by_curve_name(NID_X9_62_prime256v1);
+	uint8_t *params = NULL;
+	struct key_public read;
+	struct err e = {0};
+	EC_GROUP_set_asn1_flag(group, OPENSSL_EC_EXPLICIT_CURVE);
+	int len = i2d_ECPKParameters(group, &params);
+	assert_true(len > 0x80 && params[1] == 0x81);
+	const struct span inside[] = {{params + 3, (size_t)len - 3}, {hash, sizeof(hash)}};	/* version 3 would have it there */
+	request_der(&longer, DER_SEQUENCE, inside, 2);
+	const struct span named[] = {{prime256v1, sizeof(prime256v1)}, {"\5\0", 2}}, spelled[] = {{params, (size_t)len}, {"\5\0", 2}};
+	const struct span hashed = {longer.data, longer.len}, null = {"\5\0", 2};
+	with_parameters(key, named, 1, &spki);
+	CHECK_OK(parse(&spki, &read, &e), e);
+	with_parameters(key, named, 2, &spki);
+	is_refused(&spki, E_KEY_WEAK);
+	with_parameters(key, spelled, 1, &spki);
+	CHECK_OK(parse(&spki, &read, &e), e);
+	with_parameters(key, spelled, 2, &spki);
+	is_refused(&spki, E_KEY_WEAK);
+	with_parameters(key, &hashed, 1, &spki);
+	is_refused(&spki, E_KEY_WEAK);
+	with_parameters(key, &null, 1, &spki);	/* the CA's curve, whatever that is */
+	is_refused(&spki, E_KEY_WEAK);
+	with_parameters(key, NULL, 0, &spki);
+	is_refused(&spki, E_KEY_WEAK);
+	OPENSSL_free(params);
 	EC_GROUP_free(group);
 	EVP_PKEY_free(key);
 }
@@ -343,8 +438,11 @@ static void bytes_that_are_no_key_are_refused_as_the_caller_says(void **state)
 	spki.len--;
 	spki.data[25] = 1;	/* a bit unused */
 	is_refused(&spki, E_CSR);
-	static uint8_t long_one[20000] = {0x30, 0x82, 0x4e, 0x1c};
-	CHECK_FAILS(spki_parse(long_one, sizeof(long_one), E_CSR, &read, &e), E_CSR, e);
+	AUTO(bytes) struct bytes more = {0};	/* a value behind the key, within */
+	const struct span parts[] = {{spki.data + 2, spki.len - 2}, {"\5\0", 2}};
+	spki.data[25] = 0;
+	request_der(&more, DER_SEQUENCE, parts, 2);
+	is_refused(&more, E_CSR);
 	EVP_PKEY_free(key);
 }
 
@@ -353,10 +451,13 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(encodings_of_one_p256_key_are_one_key),
 		cmocka_unit_test(rsa_key_with_null_or_absent_parameters_is_one_key),
+		cmocka_unit_test(rsa_key_with_more_than_two_numbers_is_refused),
 		cmocka_unit_test(weak_and_giant_rsa_numbers_are_refused),
 		cmocka_unit_test(rsa_modulus_that_does_not_fill_its_bytes_or_is_even_is_refused),
 		cmocka_unit_test(other_kinds_of_key_are_refused),
 		cmocka_unit_test(curve_with_a_generator_of_ones_choice_is_refused),
+		cmocka_unit_test(curve_with_the_generators_mirror_image_is_refused),
+		cmocka_unit_test(parameters_with_more_behind_them_are_refused),
 		cmocka_unit_test(curve_of_another_order_or_cofactor_is_refused),
 		cmocka_unit_test(explicit_parameters_with_any_bit_flipped_are_refused),
 		cmocka_unit_test(point_that_is_none_is_refused),
