@@ -156,7 +156,8 @@ class Bench:
         self.keep = place is not None
         self.dir = pathlib.Path(place or tempfile.mkdtemp(prefix="bench.")).resolve()
         self.dir.mkdir(parents=True, exist_ok=True)
-        for left in [self.dir / "bus.env", self.dir / "control", *self.dir.glob("*.log")]:
+        self.traffic = self.dir / "traffic"
+        for left in [self.dir / "bus.env", self.dir / "control", self.traffic / "traffic.jsonl", *self.dir.glob("*.log")]:
             left.unlink(missing_ok=True)
         self.tpms = self.dir / "tpm"
         self.vendor = self.dir / "vendor"
@@ -179,8 +180,8 @@ class Bench:
     def __exit__(self, *_):
         self.close()
 
-    def close(self):
-        """Ends every program and removes the directory."""
+    def end(self):
+        """Ends every program."""
         for process in reversed(self.processes):
             process.signal(signal.SIGTERM)
         for process in reversed(self.processes):
@@ -188,6 +189,10 @@ class Bench:
                 process.popen.wait(5)
             process.kill()
         self.processes = []
+
+    def close(self):
+        """Ends every program and removes the directory."""
+        self.end()
         if not self.keep:
             shutil.rmtree(self.dir, ignore_errors=True)
 
@@ -352,8 +357,8 @@ class Bench:
         """Starts the emulated service and gives its endpoint.json; a second start with the same state goes on."""
         state = pathlib.Path(state or self.dir / "dps")
         (state / "endpoint.json").unlink(missing_ok=True)
-        process = self._start([built("tests/sim/dps/dps-emulator"), "--listen", "127.0.0.1:0", "--state", state, *words],
-                              "dps", dict(os.environ))
+        process = self._start([built("tests/sim/dps/dps-emulator"), "--listen", "127.0.0.1:0", "--state", state,
+                               "--record-traffic", self.traffic, *words], "dps", dict(os.environ))
 
         def ready():
             if not process.running:

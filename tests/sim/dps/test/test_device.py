@@ -1,9 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
 """The device's side: mutual TLS with chains that openssl made, then the hub's registry."""
+import os
 import ssl
 import time
 
-from emulator import Case, LEAF, client, main, signing
+from emulator import Case, Emulator, LEAF, client, main, signing
 
 HUB_1, HUB_2 = "hub-1.azure-devices.net", "hub-2.azure-devices.net"
 
@@ -147,6 +148,17 @@ class ByGroup(Case):
         hub = [HUB_1, HUB_2].index(after["assignedHub"])
         print_ = self.emulator.hub("GET", "/devices/renew-1", hub).json["authentication"]["x509Thumbprint"]
         self.assertEqual(print_["primaryThumbprint"], second.sha1)
+
+    def test_a_registration_may_be_done_at_once(self):
+        inner = os.path.join(self.folder, "at-once")
+        os.mkdir(inner)
+        fast = Emulator(inner, "--verified-ca", self.root.pem, "--polls", "-1")
+        fast.put_group("fast", self.root)
+        leaf = self.leaf("fast-1")
+        done = fast.device("PUT", "fast-1/register", leaf, leaf.chain(self.line), {"registrationId": "fast-1"})
+        self.assertEqual((done.status, done.json["status"]), (200, "assigned"))
+        self.assertEqual(fast.device("GET", "fast-1/operations/" + done.json["operationId"], leaf).json, done.json)
+        self.assertEqual(fast.stop()[0], 0)
 
     def test_the_records_of_a_group_come_in_pages_and_can_be_deleted(self):
         line = self.pki.authority("Paged Line", self.root)

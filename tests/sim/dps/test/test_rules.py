@@ -144,13 +144,17 @@ class CommandLine(Case):
     def test_help_names_every_option(self):
         done = self.run_with("--help")
         self.assertEqual(done.returncode, 0)
-        for option in ("--listen", "--state", "--verified-ca", "--group", "--rules", "--polls", "--strict-etags"):
+        for option in ("--listen", "--state", "--verified-ca", "--group", "--rules", "--polls", "--strict-etags",
+                       "--throttle", "--throttle-operations", "--throttle-registrations", "--throttle-polls",
+                       "--throttle-window-ms", "--bulk-costs", "--fault-rate", "--fault-seed", "--record-traffic",
+                       "--bulk-lists-all"):
             self.assertIn(option, done.stdout)
 
     def test_wrong_options_are_refused(self):
         state = ("--state", os.path.join(self.folder, "x"))
-        for args in ((), ("--listen", "1"), ("--listen", "127.0.0.1:99999"), ("--polls", "-1"), ("--group", "x"),
-                     ("--nonsense",), ("stray",)):
+        for args in ((), ("--listen", "1"), ("--listen", "127.0.0.1:99999"), ("--polls", "-2"), ("--group", "x"),
+                     ("--throttle-operations", "-1"), ("--throttle-window-ms", "0"), ("--bulk-costs", "two"),
+                     ("--fault-rate", "1.5"), ("--fault-rate", "x"), ("--fault-seed", "x"), ("--nonsense",), ("stray",)):
             done = self.run_with(*(state if args else ()), *args)
             self.assertEqual(done.returncode, 2, args)
             self.assertTrue(done.stderr)
