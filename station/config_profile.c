@@ -126,9 +126,11 @@ static void check_rules(const struct config_profile *p, const struct config_seen
 		mistake_add(m, seen->line, "group is missing; attestation = x509-group needs it");
 }
 
-static void check_id(const struct config_profile *p, const struct config_seen *seen, struct mistakes *m)
+static void check_id(struct config_profile *p, const struct config_seen *seen, struct mistakes *m)
 {
 	bool tpm = units_have_a_tpm(p);
+	if (!tpm && !config_given(seen, "id"))
+		p->id = ID_SPKI_SHA256;
 	if (p->id == ID_TEMPLATE && !config_given(seen, "id_template"))
 		mistake_add(m, config_line_of(seen, "id"), "id = template needs id_template beside it");
 	if (p->id != ID_TEMPLATE && config_given(seen, "id_template"))

@@ -317,6 +317,7 @@ static void each_kind_of_value_takes_and_refuses_what_it_should(void **state)
 	}
 }
 
+#define CSR_PROFILE "[profile gw]\ndriver = serial_csr\n"
 #define TPM_PROFILE "[profile gw]\nek_roots = tpm-roots.pem\n"
 
 /* A whole profile, and what is said of it; NULL: it is right. */
@@ -346,6 +347,16 @@ static const struct {
 	{TPM_PROFILE "attestation = tpm\ntwin = pass\n", "twin: "},
 	{TPM_PROFILE "attestation = tpm\ntwin = reported.json\n", "twin: holds something else than"},
 	{TPM_PROFILE "attestation = tpm\ntwin = list.json\n", "twin: holds something else than"},
+	{CSR_PROFILE "group = g\n", NULL},
+	{CSR_PROFILE "attestation = x509-individual\nid = spki-sha256\n", NULL},
+	{CSR_PROFILE "group = g\nid = template\nid_template = {serial}\n", NULL},
+	{CSR_PROFILE "group = g\nid = ek-sha256\n", "id = ek-sha256 needs a TPM"},
+	{CSR_PROFILE "group = g\nid = template\nid_template = {ek}\n", "{ek} needs a TPM"},
+	{CSR_PROFILE "attestation = x509-individual\ndevice_id = {ek}\n", "{ek} needs a TPM"},
+	{CSR_PROFILE "attestation = tpm\n", "attestation = tpm needs a TPM"},
+	{CSR_PROFILE "group = g\nek_roots = tpm-roots.pem\n", "ek_roots has no effect without a driver whose units have a TPM"},
+	{CSR_PROFILE "group = g\nek_certificate = optional\n", "ek_certificate has no effect"},
+	{CSR_PROFILE "group = g\nkey_handle = 0x81000300\n", "key_handle has no effect"},
 };
 
 static void profile_says_what_does_not_fit_together(void **state)
