@@ -83,39 +83,33 @@ static int64_t back_off_ms(struct pace *p, int64_t first_ms)
 	return ms - jitter(p, ms / 2);
 }
 
-/* Nobody goes on for ms; where the service said that the bucket is full, it is empty then. */
+/* Nobody goes on for ms; where the service said that the bucket is full, it is empty until then. */
 static void pace_close(struct pace *p, enum pacer_outcome why, int64_t ms, int64_t now_ms)
 {
 	p->closed_ms = most(p->closed_ms, now_ms + ms);
-	if (p->closed_by != PACER_BUSY)
-		p->closed_by = why;
 	if (why != PACER_BUSY)
 		return;
 	p->parts = least(parts_at(p, now_ms), 0);
-	p->filled_ms = p->closed_ms;
-}
-
-/* An answer proves the network; that the service has room again it does not prove. */
-static void pace_open(struct pace *p, int64_t now_ms)
-{
-	if (p->closed_by == PACER_BUSY)
-		return;
-	p->closed_ms = least(p->closed_ms, now_ms);
-	p->failures = 0;
+	p->filled_ms = most(p->filled_ms, now_ms + ms);
 }
 
 void pace_hurry(struct pace *p, int64_t now_ms)
 {
-	if (p->closed_by != PACER_BUSY)
-		p->closed_ms = least(p->closed_ms, now_ms);
+	/* What the service asked for is in the bucket, and stays. */
+	p->closed_ms = least(p->closed_ms, now_ms);
+}
+
+/* An answer proves that the way is open. */
+static void pace_open(struct pace *p, int64_t now_ms)
+{
+	pace_hurry(p, now_ms);
+	p->failures = 0;
 }
 
 void pace_done(struct pace *p, enum pacer_outcome outcome, int64_t retry_after_ms, int64_t now_ms)
 {
 	assert(p->in_flight);
 	p->in_flight--;
-	if (now_ms >= p->closed_ms)
-		p->closed_by = PACER_GOOD;
 	if (outcome == PACER_GOOD) {
 		pace_open(p, now_ms);
 		return;

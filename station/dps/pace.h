@@ -20,7 +20,6 @@ struct pace {
 	int64_t parts;		/* below zero: taken in advance */
 	int64_t filled_ms;	/* until here the parts are counted */
 	int64_t closed_ms;	/* nobody goes on before */
-	enum pacer_outcome closed_by;
 	uint32_t failures;	/* in a row; those that came while it was closed anyway count once */
 	uint64_t dice;
 };

@@ -192,13 +192,36 @@ static void good_answer_opens_what_a_lost_one_closed_but_not_what_the_service_cl
 	assert_true(pace_left_ms(&p, 0, 1, NOW) >= 5000);
 }
 
+static void who_hurries_ends_a_back_off_but_not_what_the_service_asked_for(void **state)
+{
+	struct pace p;
+	pace_init(&p, 6000, 100, 8, 7, NOW);
+	fail_once(&p, PACER_LOST, NOW);
+	pace_hurry(&p, NOW);
+	assert_int_equal(pace_left_ms(&p, 0, 1, NOW), 0);
+	/* The failures are not forgotten: the next one waits for longer. */
+	assert_int_equal(p.failures, 1);
+
+	p = busy(5000, 1);
+	pace_hurry(&p, NOW);
+	assert_true(pace_left_ms(&p, 0, 1, NOW) >= 5000);
+	p = busy(-1, 1);
+	pace_hurry(&p, NOW);
+	assert_true(pace_left_ms(&p, 0, 1, NOW) >= PACE_FIRST_BUSY_MS / 2);
+}
+
 static void shorter_patience_does_not_shorten_a_longer_one(void **state)
 {
 	struct pace p;
 	pace_init(&p, 6000, 100, 8, 7, NOW);
 	pace_take(&p, 1, NOW);
 	pace_take(&p, 1, NOW);
+	pace_take(&p, 1, NOW);
 	pace_done(&p, PACER_BUSY, 30000, NOW);
+	pace_done(&p, PACER_BUSY, 1000, NOW);
+	assert_true(pace_left_ms(&p, 0, 1, NOW) >= 30000);
+	pace_take(&p, 1, NOW);
+	pace_done(&p, PACER_GOOD, -1, NOW);
 	pace_done(&p, PACER_BUSY, 1000, NOW);
 	assert_true(pace_left_ms(&p, 0, 1, NOW) >= 30000);
 }
@@ -228,6 +251,7 @@ int main(void)
 		cmocka_unit_test(back_off_doubles_to_a_minute_and_a_good_answer_ends_it),
 		cmocka_unit_test(failures_of_one_moment_count_once),
 		cmocka_unit_test(good_answer_opens_what_a_lost_one_closed_but_not_what_the_service_closed),
+		cmocka_unit_test(who_hurries_ends_a_back_off_but_not_what_the_service_asked_for),
 		cmocka_unit_test(shorter_patience_does_not_shorten_a_longer_one),
 		cmocka_unit_test(clock_may_jump_ahead_for_ever),
 	};

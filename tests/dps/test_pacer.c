@@ -133,6 +133,30 @@ static void single_one_does_not_overtake_a_bulk(void **state)
 	pacer_free(p);
 }
 
+static void place_goes_to_who_came_first(void **state)
+{
+	for (int round = 0; round < 5; round++) {
+		atomic_int turn = 0;
+		struct pacer *p = pacer_make(60000, 1000, 1);
+		struct visitor v[6];
+		take_all(p, 1000);
+		for (size_t i = 0; i < COUNT_OF(v); i++) {
+			v[i] = (struct visitor){.pacer = p, .operations = 20, .deadline_ms = in_ms(60000), .turn = &turn};
+			visitor_start(&v[i]);
+		}
+		/* Tokens for all of them, while the place is taken. */
+		while (pacer_left_ms(p) > 0)
+			clock_sleep_ms(10);
+		pacer_done(p, PACER_GOOD, -1);
+		for (size_t i = 0; i < COUNT_OF(v); i++) {
+			pthread_join(v[i].thread, NULL);
+			assert_true(v[i].ok);
+			assert_int_equal(v[i].came, i);
+		}
+		pacer_free(p);
+	}
+}
+
 static void who_cannot_be_served_by_his_deadline_hears_it_at_once_and_takes_nothing(void **state)
 {
 	struct pacer *p = pacer_make(1, 1, 4);
@@ -181,6 +205,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(crowd_keeps_rate_and_places_and_everybody_comes_through),
 		cmocka_unit_test(single_one_does_not_overtake_a_bulk),
+		cmocka_unit_test(place_goes_to_who_came_first),
 		cmocka_unit_test(who_cannot_be_served_by_his_deadline_hears_it_at_once_and_takes_nothing),
 		cmocka_unit_test(who_finds_no_place_waits_until_his_deadline_only),
 		cmocka_unit_test(who_waits_when_the_service_asks_for_patience_beyond_his_deadline_hears_it),
