@@ -61,6 +61,7 @@ enum {
 	SAY_CHALLENGE = 0x20,	/* and what about, in the low bits */
 	SAY_JUDGE_ATTESTATION = 0x30,
 	SAY_JUDGE_INSTALL = 0x40,	/* and whether the unit is closed */
+	SAY_JUDGE_CSR = 0x50,
 };
 
 struct talk {
@@ -110,6 +111,7 @@ static void challenge(struct talk *t, enum challenge_about about)
 	struct err e = {0};
 	bool asked = verifier_challenge(t->judge, about, &c, &e);
 	must(!asked || about == CHALLENGE_CSR || (t->ek_judged && about != CHALLENGE_KEY));
+	must(!asked || about == CHALLENGE_LEAF || !t->policy.storage_key);
 	must(asked == (e.code == E_NONE));
 	must(asked || !memcmp(&c, &none, sizeof(c)));
 }
@@ -121,6 +123,17 @@ static void judge_attestation(struct talk *t)
 	struct attest_verdict v;
 	struct err e = {0};
 	must(!verifier_judge_attestation(t->judge, &v, &e) && e.code == E_CHALLENGE);
+	must(!memcmp(&v, &none, sizeof(v)));
+}
+
+/* Nor does any hold the nonce. */
+static void judge_csr(struct talk *t)
+{
+	static const struct attest_verdict none;
+	struct attest_verdict v;
+	struct err e = {0};
+	must(!verifier_judge_csr(t->judge, &v, &e));
+	must(e.code == E_VERIFIER || e.code == E_CSR || e.code == E_CSR_NONCE || e.code == E_KEY_WEAK);
 	must(!memcmp(&v, &none, sizeof(v)));
 }
 
@@ -141,11 +154,13 @@ static void say(struct talk *t, uint8_t what)
 		challenge(t, what & 0xf);
 	else if (what < SAY_JUDGE_INSTALL)
 		judge_attestation(t);
-	else
+	else if (what < SAY_JUDGE_CSR)
 		judge_install(t, what & 1);
+	else
+		judge_csr(t);
 }
 
-/* The first byte says whether the policy asks for a certificate. */
+/* The first byte says whether the policy asks for a certificate, and whether for a storage key. */
 static void converse(const uint8_t *data, size_t len)
 {
 	struct talk t = {0};
@@ -155,6 +170,7 @@ static void converse(const uint8_t *data, size_t len)
 	t.at = data + 1;
 	t.left = len - 1;
 	t.policy.need_ek_cert = data[0] & 1;
+	t.policy.storage_key = data[0] & 2;
 	must(verifier_new(&t.policy, &t.judge, &e));
 	while (t.left) {
 		t.left--;

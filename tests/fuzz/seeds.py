@@ -1,6 +1,7 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
-"""Makes the corpora csr/ and ek_cert/ anew with the openssl tool: seeds.py. The certificates in them end in a thousand years."""
+"""Makes the corpora csr/ and ek_cert/ anew with the openssl tool, and a talk about a request: seeds.py. The certificates in them end in a
+thousand years."""
 import pathlib
 import subprocess
 import tempfile
@@ -94,6 +95,16 @@ def make_csr(m):
     yield "cert_file", CERT_FILE + (m.dir / "cert.pem").read_bytes()
 
 
+def make_tpm2(m):
+    """For the judge in a conversation: a request and a signature, before and after the question, and what follows from them."""
+    def evidence(kind, data):
+        return bytes([kind]) + piece(data)
+
+    m.key("p256.key")
+    csr, signature = evidence(10, m.csr("p256.key")), evidence(9, bytes(range(64)))
+    yield "talk_csr", b"\x04\x00" + b"\x50\x23" + csr + signature + b"\x50\x22\x23\x30\x23\x50\x40\x41"
+
+
 def make_ek_cert(m):
     for name in ("root.key", "issuing.key", "p256.key", "rsa.key"):
         m.key(name)
@@ -109,7 +120,7 @@ def make_ek_cert(m):
 
 
 def main():
-    for name, make in (("csr", make_csr), ("ek_cert", make_ek_cert)):
+    for name, make in (("csr", make_csr), ("ek_cert", make_ek_cert), ("tpm2", make_tpm2)):
         (HERE / name).mkdir(exist_ok=True)
         with tempfile.TemporaryDirectory() as directory:
             for seed, content in make(Maker(directory)):
