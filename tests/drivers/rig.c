@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "rig.h"
 #include "certs/ca.h"
+#include "drivers/serial.h"
 #include "station/base/clock.h"
 #include "station/base/wire.h"
 
@@ -247,22 +248,34 @@ static void child_start(struct rig_unit *u, const struct driver *real)
 	u->verifier = verifier[0];
 }
 
-bool rig_open(struct rig_unit *u, const struct driver *real, bool wrapped, const struct usb_facts *facts, struct err *e)
+/* As the launcher does it. */
+static void node_open(struct rig_unit *u, const struct driver *real, const struct usb_facts *facts)
+{
+	struct err e = {0};
+	u->node = -1;
+	if (!real->tty)
+		u->node = open(facts->node, O_RDWR | O_CLOEXEC);
+	else if (!serial_open(facts->node, &u->node, &e))
+		fail_msg("the tty of %s: %s", facts->node, e.what);
+	assert_true(u->node >= 0);
+}
+
+bool rig_open(struct rig_unit *u, const struct driver *real, bool wrapped, const char *serial, const struct usb_facts *facts,
+	      struct err *e)
 {
 	memset(u, 0, sizeof(*u));
-	memcpy(u->serial, facts->serial, sizeof(u->serial));
+	snprintf(u->serial, sizeof(u->serial), "%s", serial);
 	u->wrapped = wrapped;
 	u->driver = wrapped ? &sandbox_driver : real;
 	u->line = u->verifier = -1;
-	u->node = open(facts->node, O_RDWR | O_CLOEXEC);
-	assert_true(u->node >= 0);
+	node_open(u, real, facts);
 	assert_true(verifier_new(&rig.policy, &u->judge, e));
 	u->state = calloc(1, u->driver->state_size);
 	struct driver_port port = {.fd = u->node};
 	if (wrapped) {
 		child_start(u, real);
 		port.fd = u->line;
-	} else if (!usb_link_open(u->node, real->matches, &u->link, e)) {
+	} else if (!real->tty && !usb_link_open(u->node, real->matches, &u->link, e)) {
 		return false;
 	}
 	port.link = u->link;

@@ -34,7 +34,7 @@ void rig_wait_left(void);
 void rig_make_new(const char *serial);
 
 struct rig_unit {
-	char serial[DRIVER_TEXT];
+	char serial[DRIVER_TEXT];	/* by which the simulation knows it; USB may say another */
 	const struct driver *driver;	/* whose functions the test calls: the real one, or the sandbox */
 	void *state;
 	bool wrapped, opened;
@@ -47,8 +47,9 @@ struct rig_unit {
 	struct driver_call call;
 };
 
-/* Opens the plugged unit; false with the driver's own error. The judge trusts DIR/vendor. */
-bool rig_open(struct rig_unit *u, const struct driver *real, bool wrapped, const struct usb_facts *facts, struct err *e);
+/* Opens the plugged unit, which the simulation knows as `serial`; false with the driver's own error. The judge trusts DIR/vendor. */
+bool rig_open(struct rig_unit *u, const struct driver *real, bool wrapped, const char *serial, const struct usb_facts *facts,
+	      struct err *e);
 void rig_close(struct rig_unit *u);
 
 /* A call with a fresh deadline; forgets the evidence of before when `fresh`. */

@@ -8,11 +8,12 @@
 #include <termios.h>
 #include <unistd.h>
 
+#define SLAVE_NAME 64
 #define CLOSED_LOOK_MS 10 /* nothing tells that a terminal was opened */
 
 struct tty_pty {
 	struct unit *unit;
-	char path[400];
+	char path[400], slave[SLAVE_NAME];
 	pthread_t thread;
 	int master, wake;
 	_Atomic bool ending;
@@ -21,31 +22,33 @@ struct tty_pty {
 	size_t to_len, from_len;
 };
 
-/* A new terminal under the name; the old one, if any, stays open for who may just have opened it. */
-static int master_new(const char *path, struct why *w)
+/* Makes `path` a link to the terminal, in one instant. */
+static bool link_set(const char *path, const char *slave)
 {
-	char slave[64], temporary[420];
-	struct termios t;
-	int fd = posix_openpt(O_RDWR | O_NOCTTY | O_NONBLOCK | O_CLOEXEC);
-
-	if (fd < 0 || grantpt(fd) != 0 || unlockpt(fd) != 0 || ptsname_r(fd, slave, sizeof slave) != 0
-			|| tcgetattr(fd, &t) != 0) {
-		why_set(w, "a terminal: %s", strerror(errno));
-		close(fd);
-		return -1;
-	}
-	cfmakeraw(&t);
+	char temporary[420];
 	snprintf(temporary, sizeof temporary, "%s.new", path);
 	unlink(temporary);
-	if (tcsetattr(fd, TCSANOW, &t) == 0 && symlink(slave, temporary) == 0 && rename(temporary, path) == 0) {
+	return symlink(slave, temporary) == 0 && rename(temporary, path) == 0;
+}
+
+/* A new terminal, raw, that nobody has open; its master, or -1. */
+static int master_new(char slave[SLAVE_NAME])
+{
+	struct termios t;
+	int once = -1, fd = posix_openpt(O_RDWR | O_NOCTTY | O_NONBLOCK | O_CLOEXEC);
+
+	if (fd >= 0 && grantpt(fd) == 0 && unlockpt(fd) == 0 && ptsname_r(fd, slave, SLAVE_NAME) == 0 && tcgetattr(fd, &t) == 0) {
+		cfmakeraw(&t);
 		/* Until it was opened once, a terminal does not say that nobody has it open. */
-		int once = open(slave, O_RDWR | O_NOCTTY | O_CLOEXEC);
-		if (once >= 0)
-			close(once);
+		if (tcsetattr(fd, TCSANOW, &t) == 0)
+			once = open(slave, O_RDWR | O_NOCTTY | O_CLOEXEC);
+	}
+	if (once >= 0) {
+		close(once);
 		return fd;
 	}
-	why_set(w, "%s: %s", path, strerror(errno));
-	close(fd);
+	if (fd >= 0)
+		close(fd);
 	return -1;
 }
 
@@ -59,16 +62,21 @@ static bool is_held(int master)
 
 /*
  * What an earlier program set on a terminal, that it be the only one above all, stays while the master is open: the next
- * program gets a new one, as a real tty starts anew when it was closed.
+ * program gets a new one, as a real tty starts anew when it was closed. Unless it was quicker, and has the old one.
  */
 static void renew(struct tty_pty *p)
 {
-	struct why why;
-	int fresh = master_new(p->path, &why);
-	if (fresh < 0)
-		return;
-	close(p->master);
-	p->master = fresh;
+	char slave[SLAVE_NAME];
+	int fresh = master_new(slave);
+
+	if (fresh >= 0 && link_set(p->path, slave) && !is_held(p->master)) {
+		close(p->master);
+		p->master = fresh;
+		memcpy(p->slave, slave, sizeof slave);
+	} else if (fresh >= 0) {
+		link_set(p->path, p->slave);
+		close(fresh);
+	}
 }
 
 static void note_open(struct tty_pty *p)
@@ -135,8 +143,8 @@ bool tty_pty_open(struct tty_pty **ret, struct unit *u, const char *path, struct
 	p->unit = u;
 	snprintf(p->path, sizeof p->path, "%s", path);
 	p->wake = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
-	p->master = p->wake < 0 ? -1 : master_new(path, w);
-	if (p->master < 0 || pthread_create(&p->thread, NULL, pump, p) != 0) {
+	p->master = master_new(p->slave);
+	if (p->wake < 0 || p->master < 0 || !link_set(path, p->slave) || pthread_create(&p->thread, NULL, pump, p) != 0) {
 		close(p->master);
 		close(p->wake);
 		free(p);

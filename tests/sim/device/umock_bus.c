@@ -5,6 +5,7 @@
 #include "usbfs.h"
 
 #include <stdlib.h>
+#include <sys/ioctl.h>
 #include <sys/stat.h>
 #include <umockdev.h>
 
@@ -24,6 +25,7 @@ struct plugged {
 struct umock_bus {
 	struct bus bus; /* first: the rack knows the bus by it */
 	UMockdevTestbed *testbed;
+	UMockdevIoctlBase *tty_ioctls;
 	char *root;
 	unsigned devnum; /* the last one given */
 	struct usbfs_node *nodes[DEVNUM_MAX + 1]; /* by device number, the plugged ones and those that were */
@@ -253,10 +255,26 @@ static bool tty_show(struct umock_bus *b, unsigned port, struct why *w)
 			"A: dev=166:%u\n", p->devpath, device, name, name, port - 1, port - 1);
 }
 
+/* The preload takes the requests of a node below /dev from the terminal. What C libraries ask by themselves passes it by. */
+static gboolean on_tty_ioctl(UMockdevIoctlBase *base, UMockdevIoctlClient *client, void *context)
+{
+	if (umockdev_ioctl_client_get_request(client) != TIOCEXCL)
+		return FALSE;
+	umockdev_ioctl_client_complete(client, 0, 0);
+	return TRUE;
+}
+
 static bool tty_open(struct umock_bus *b, unsigned port, struct unit *u, struct why *w)
 {
-	char path[512], name[24];
+	char path[512], name[24], node[32];
+	GError *error = NULL;
 	tty_name(port, name, sizeof name);
+	snprintf(node, sizeof node, "/dev/%s", name);
+	if (!umockdev_testbed_attach_ioctl(b->testbed, node, b->tty_ioctls, &error)) {
+		why_set(w, "%s: %s", node, error->message);
+		g_error_free(error);
+		return false;
+	}
 	snprintf(path, sizeof path, "%s/dev/%s", b->root, name);
 	return tty_pty_open(&b->ports[port].pty, u, path, w);
 }
@@ -282,12 +300,22 @@ static void tty_hide(struct umock_bus *b, unsigned port)
 	path_remove(b, path);
 }
 
+static void tty_forget(struct umock_bus *b, unsigned port)
+{
+	char name[24], node[32];
+	tty_pty_close(b->ports[port].pty);
+	tty_name(port, name, sizeof name);
+	snprintf(node, sizeof node, "/dev/%s", name);
+	umockdev_testbed_detach_ioctl(b->testbed, node, NULL);
+}
+
 /* Takes the power, and what the plug gave. */
 static void port_empty(struct plugged *p)
 {
 	usbfs_remove(p->node);
 	unit_power_off(p->unit);
-	tty_pty_close(p->pty);
+	if (p->pty)
+		tty_forget(p->bus, (unsigned)(p - p->bus->ports));
 	memset(p, 0, sizeof *p);
 }
 
@@ -339,6 +367,8 @@ bool umock_bus_open(struct umock_bus **ret, unsigned ports, struct why *w)
 	}
 	b->bus = (struct bus){ .ports = ports, .plug = bus_plug, .unplug = bus_unplug, .path = bus_path };
 	b->testbed = umockdev_testbed_new();
+	b->tty_ioctls = umockdev_ioctl_base_new();
+	g_signal_connect(b->tty_ioctls, "handle-ioctl", G_CALLBACK(on_tty_ioctl), NULL);
 	b->root = umockdev_testbed_get_root_dir(b->testbed);
 	/* Answers only once there is a testbed. */
 	bool ok = umockdev_in_mock_environment() ? true : why_set(w, "umockdev's preload is missing");
@@ -360,6 +390,7 @@ void umock_bus_close(struct umock_bus *b)
 	for (unsigned i = 0; i <= DEVNUM_MAX; i++)
 		if (b->nodes[i])
 			usbfs_release(b->nodes[i]);
+	g_object_unref(b->tty_ioctls);
 	g_object_unref(b->testbed); /* removes its directory */
 	g_free(b->root);
 	free(b->ports);
