@@ -7,143 +7,30 @@ test has devices, ledger and configuration of its own; the factory and its servi
 """
 import base64
 import contextlib
-import functools
 import hashlib
 import hmac
 import http.client
 import json
-import os
-import pathlib
 import re
-import sqlite3
 import ssl
-import subprocess
-import sys
 import time
 import unittest
 import urllib.parse
 
-sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "sim"))
-sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "sim" / "dps" / "test"))
-from factory import Factory  # noqa: E402
-from sim import bundle_fields  # noqa: E402
-from tpm import EK, SRK, Tpm  # noqa: E402
+from case import EK, SERIAL, TPM, Case, UnitTpm, bundle_fields, for_each_kind
 
 TWIN = {"tags": {"site": "north"}, "properties": {"desired": {"period": 60}}}
 ENTRY = "device_id = Acme@{serial}\ntwin = twin.json\nedge = yes\nreprovision = reset\nallocation = static\n"
-TPM, SERIAL = "", "driver = serial_csr\nid = spki-sha256\n"
 
 
-class UnitTpm(Tpm):
-    """The TPM of a unit that is not plugged in, as it is: through tpm2-tools alone."""
-
-    def __init__(self, folder, path):
-        self.folder = str(folder)
-        self.env = dict(os.environ, TPM2TOOLS_TCTI="swtpm:path=%s" % path)
-        self.forget()
-        self.ek, self.srk = self.public(EK), self.public(SRK)
-
-
-def for_each_kind(test):
-    """The test once for each of the class's kinds of unit and attestation, each with a line of its own."""
-    @functools.wraps(test)
-    def run(self):
-        for kind, attestation in self.kinds:
-            with self.subTest(kind=kind.split("\n")[0] or "TPM", attestation=attestation):
-                self.setUp()
-                try:
-                    test(self, kind, attestation)
-                finally:
-                    self.tearDown()
-    return run
-
-
-class Case(unittest.TestCase):
-    devices, serial = 0, 0
+class EntryOfItsOwn(Case):
+    devices = 16
+    kinds = [(TPM, "x509-individual"), (TPM, "tpm")]
 
     @classmethod
     def setUpClass(cls):
-        cls.factory = Factory(devices=cls.devices, slots=4, **({"serial": cls.serial} if cls.serial else {}))
+        super().setUpClass()
         (cls.factory.dir / "twin.json").write_text(json.dumps(TWIN))
-        cls.hubs = [h["hostName"] for h in cls.factory.endpoint["hubs"]]
-        cls.fresh = {prefix: iter(["%s%04d" % (prefix, n) for n in range(1, most + 1)])
-                     for prefix, most in (("SIM", cls.devices), ("SER", cls.serial))}
-        cls.number = 0
-
-    @classmethod
-    def tearDownClass(cls):
-        cls.factory.close()
-
-    def setUp(self):
-        type(self).number += 1
-        self.state = "state-%d" % self.number
-        self.line = None
-
-    def tearDown(self):
-        self.factory.unplug_all()
-        if self.line and self.line.process.running:
-            self.line.stop()
-
-    # --- the line
-
-    def start(self, kind, attestation, lines="", ready=True):
-        """A line whose units are of one kind; each test has a ledger of its own."""
-        path = self.factory.write_config("line", "line", "reader", self.state, kind + "attestation = %s\n" % attestation + lines)
-        path.write_text(path.read_text().replace("/state\n", "/%s\n" % self.state))
-        self.config = path
-        self.kind = kind
-        self.line = self.factory.start_line(config=path, ready=ready)
-
-    def unit(self):
-        return next(self.fresh["SER" if self.kind == SERIAL else "SIM"])
-
-    def visit(self, serial, port=1):
-        """One visit, from plug to verdict to unplug."""
-        name = "%02d" % port
-        done = len([s for s in self.line.slots(name) if s["verdict"]])
-        self.factory.plug(serial, port)
-        slot = self.line.wait(lambda: next((s for s in [s for s in self.line.slots(name) if s["verdict"]][done:]), None), 60,
-                              "a verdict for " + serial)
-        self.factory.unplug(serial)
-        self.line.wait_empty(name)
-        return slot
-
-    def passes(self, serial, port=1):
-        slot = self.visit(serial, port)
-        self.assertEqual((slot["verdict"], slot["code"]), ("PASS", ""), slot)
-        return slot
-
-    def ledger(self, question):
-        with contextlib.closing(sqlite3.connect(self.factory.dir / self.state / "ledger.db")) as db:
-            return db.execute(question).fetchall()
-
-    def audit(self, kind):
-        return [json.loads(e) for (e,) in self.ledger("SELECT entry FROM entry WHERE type = '%s' ORDER BY idx" % kind)]
-
-    def body_of(self, slot):
-        """What the outbox holds for a unit."""
-        (body,), = self.ledger("SELECT body FROM outbox WHERE registration_id = '%s'" % slot["registration_id"])
-        return json.loads(body)
-
-    # --- the service
-
-    def entry(self, name, method="GET", body=None):
-        """An entry as the service has it, or None; another method is a person's doing."""
-        return self.factory.ask_service(method, "/enrollments/" + name, body)
-
-    def counts(self, name):
-        ids = self.factory.counts()["ids"]
-        return ids.get("enrollments/" + name, {}).get("created", 0), ids.get("registrations/" + name, {}).get("assigned", 0)
-
-    def hub_has(self, slot, auth):
-        device = self.factory.hub_device(slot["hub"], slot["device_id"])
-        self.assertEqual(device["authentication"]["type"], auth)
-        return device
-
-
-class WithTpm(Case):
-    devices = 16
-    kinds = [(TPM, "x509-individual"), (TPM, "tpm")]
 
     def attestation_is(self, serial, attestation, entry):
         if attestation == "tpm":
@@ -236,16 +123,13 @@ class WithTpm(Case):
         self.assertEqual(self.counts(name), (1, 1))
 
 
-class OnlyTpm(Case):
+class ByTpm(Case):
     devices = 4
     kind = TPM
 
     def test_endorsement_key_of_another_kind_is_refused_before_anything_is_counted(self):
         self.factory.add_devices(1, prefix="ECC", no_cert=True)
-        with self.factory.swtpm("ECC0001") as path:
-            tools = dict(os.environ, TPM2TOOLS_TCTI="swtpm:path=%s" % path)
-            for words in (["tpm2_evictcontrol", "-C", "o", "-c", EK], ["tpm2_createek", "-G", "ecc", "-c", EK, "-u", "/dev/null"]):
-                subprocess.run(words, env=tools, check=True, capture_output=True)
+        self.tools("ECC0001", ["tpm2_evictcontrol", "-C", "o", "-c", EK], ["tpm2_createek", "-G", "ecc", "-c", EK, "-u", "/dev/null"])
         self.start(TPM, "tpm", "ek_certificate = optional\n")
         slot = self.visit("ECC0001")
         self.assertEqual((slot["verdict"], slot["code"]), ("FAIL", "E-TPM-006"), slot)

@@ -1,0 +1,116 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: Apache-2.0
+"""Who is who: each thing that names a unit is the same as, or other than, one seen before, and each row has one outcome.
+
+A unit with a TPM is named by endorsement key, serial number and leaf key (eight rows), one without by serial number and key (four); the
+tables stand in docs/pipeline.md. Each row begins with a unit that passed, and goes on with what comes into a slot next: that unit, changed
+by tpm2-tools or in its own storage, a copy of it, or another one.
+"""
+import json
+import shutil
+import unittest
+
+from case import TPM, Case
+
+CLEAR, CHANGE_EPS = ["tpm2_clear", "-c", "l"], ["tpm2_changeeps"]
+
+
+class Named(Case):
+    def outcome(self, slot, verdict, code, *words):
+        self.assertEqual((slot["verdict"], slot["code"]), (verdict, code), slot)
+        for word in words:
+            self.assertIn(word, slot["what"])
+
+    def still_one(self, serial, certificates=1):
+        """What is on record of the unit that was there first has not changed, and nobody else got an identity."""
+        units = {u["serial"]: u for u in self.report()["units"]}
+        self.assertEqual((units[serial]["verdict"], units[serial]["registration_id"]), ("PASS", self.first["registration_id"]))
+        self.assertEqual(len(self.audit("sign.intent")), certificates)
+        self.assertEqual(len({l for (l,) in self.ledger("SELECT leaf FROM job WHERE leaf IS NOT NULL")}), certificates)
+        self.line.stop()
+        self.assertIn("fits         yes", self.factory.verb("audit", "verify", "--config", self.config))
+
+    def report(self):
+        return json.loads(self.factory.verb("report", "--config", self.config, "--json"))
+
+    def copy(self, device, name, serial=None):
+        """Another device with all that this one holds; it calls itself `serial`."""
+        shutil.copytree(self.factory.tpms / device, self.factory.tpms / name)
+        self.rename(name, serial or name)
+
+
+class EndorsementKeySerialLeaf(Named):
+    """Units without a certificate of their maker, so that a TPM with a new endorsement seed is judged by what it is now."""
+    devices = 1
+
+    def setUp(self):
+        super().setUp()
+        self.serial = "ROW%d0001" % self.number
+        self.factory.add_devices(1, prefix="ROW%d" % self.number, no_cert=True)
+        self.start(TPM, "x509-individual", "ek_certificate = optional\nfinish = no\n")
+        self.first = self.passes(self.serial)
+
+    def test_row_1_same_same_same_is_recognised_and_nothing_is_written(self):
+        before = self.factory.stats(self.serial)
+        again = self.passes(self.serial)
+        self.assertTrue(again["recognised"])
+        after = self.factory.stats(self.serial)
+        for what in ("BUNDLE_COMMIT", "tpm.EvictControl"):
+            self.assertEqual(after[what], before[what], what)
+        self.still_one(self.serial)
+
+    def test_row_2_same_same_other_is_a_unit_that_lost_its_key_and_is_held(self):
+        """Its owner's seed is another: the key of its job can never come back."""
+        self.tools(self.serial, CLEAR)
+        self.outcome(self.visit(self.serial), "HOLD", "E-ID-002", "another key")
+        self.still_one(self.serial)
+
+    def test_row_3_same_other_same_is_a_copy_under_another_name(self):
+        self.copy(self.serial, "COPY3")
+        self.outcome(self.visit("COPY3"), "HOLD", "E-ID-002", "endorsement key", self.serial, "COPY3")
+        self.still_one(self.serial)
+
+    def test_row_4_same_other_other_is_a_cleared_tpm_in_another_unit(self):
+        self.copy(self.serial, "COPY4")
+        self.tools("COPY4", CLEAR)
+        self.outcome(self.visit("COPY4"), "HOLD", "E-ID-002", "endorsement key", self.serial, "COPY4")
+        self.still_one(self.serial)
+
+    def test_row_5_other_same_same_is_a_unit_whose_endorsement_seed_was_changed(self):
+        self.tools(self.serial, CHANGE_EPS)
+        self.outcome(self.visit(self.serial), "HOLD", "E-ID-002", self.serial)
+        self.still_one(self.serial)
+
+    def test_row_6_other_same_other_is_another_unit_under_a_known_serial_number(self):
+        self.factory.add_devices(1, prefix="LIAR", no_cert=True)
+        self.rename("LIAR0001", self.serial)
+        self.outcome(self.visit("LIAR0001"), "HOLD", "E-ID-002", self.serial)
+        self.still_one(self.serial)
+
+    def test_row_7_other_other_same_holds_the_key_of_another_job(self):
+        """A person decides: the profile may have such a key replaced, and then it is a new unit with a key of its own."""
+        self.copy(self.serial, "COPY7")
+        self.tools("COPY7", CHANGE_EPS)
+        self.outcome(self.visit("COPY7"), "HOLD", "E-TPM-005")
+        self.still_one(self.serial)
+
+    def test_row_8_other_other_other_is_a_new_unit(self):
+        self.factory.add_devices(1, prefix="NEW", no_cert=True)
+        slot = self.passes("NEW0001")
+        self.assertFalse(slot["recognised"])
+        self.assertNotEqual(slot["registration_id"], self.first["registration_id"])
+        self.still_one(self.serial, certificates=2)
+
+    def test_one_endorsement_key_in_two_slots_at_one_moment_stops_the_second(self):
+        self.copy(self.serial, "COPY9")
+        for device, port in ((self.serial, 2), ("COPY9", 3)):
+            self.factory.plug(device, port)
+        slots = [self.line.wait_verdict("%02d" % n) for n in (2, 3)]
+        self.assertEqual(sorted(s["verdict"] for s in slots), ["HOLD", "PASS"], slots)
+        self.outcome(next(s for s in slots if s["verdict"] == "HOLD"), "HOLD", "E-ID-002")
+        self.factory.unplug_all()
+        self.still_one(self.serial)
+
+
+if __name__ == "__main__":
+    unittest.main(verbosity=2)
