@@ -95,6 +95,9 @@ class Good(http.server.BaseHTTPRequestHandler):
     def path_enrollments(self):
         slow = 600 if "ten-minutes" in self.path else 0
         self.date_time_string = lambda timestamp=None: email.utils.formatdate(time.time() - slow, usegmt=True)
+        if "liar" in self.path:
+            self.reply(200, b'{"registrationId":"somebody-else","attestation":{"type":"none"}}')
+            return
         self.reply(401, b'{"errorCode":401000,"trackingId":"t","message":"Unauthorized"}')
 
     def path_dies_when_kept(self):

@@ -129,6 +129,28 @@ static void member_of_another_type_or_too_long_is_not_understood(void **state)
 	assert_fails(ANSWER_TEXT(j, "fits", small, &e), &e, E_DPS_ANSWER);
 }
 
+static void clock_is_mentioned_where_a_token_was_refused_and_it_is_wrong(void **state)
+{
+	static const struct {
+		int status;
+		int64_t ahead_ms;
+		const char *words;
+	} rows[] = {
+		{401, 600000, "this clock is 600 s ahead of the service's"}, {401, -7200999, "this clock is 7200 s behind the service's"},
+		{401, ANSWER_CLOCK_MS, NULL}, {401, -ANSWER_CLOCK_MS, NULL}, {403, 600000, NULL}, {400, -600000, NULL},
+	};
+	for (size_t i = 0; i < COUNT_OF(rows); i++) {
+		AUTO(http_response) struct http_response r = answer(rows[i].status, "{}");
+		struct err e = {0};
+		r.ahead_ms = rows[i].ahead_ms;
+		assert_false(answer_is_good(&r, &e));
+		if (rows[i].words)
+			assert_non_null(strstr(e.what, rows[i].words));
+		else
+			assert_null(strstr(e.what, "clock"));
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -139,6 +161,7 @@ int main(void)
 		cmocka_unit_test(words_are_cut_at_a_whole_character),
 		cmocka_unit_test(answer_that_is_no_object_is_not_understood),
 		cmocka_unit_test(member_of_another_type_or_too_long_is_not_understood),
+		cmocka_unit_test(clock_is_mentioned_where_a_token_was_refused_and_it_is_wrong),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

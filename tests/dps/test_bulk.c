@@ -49,8 +49,8 @@ static void item_is_judged_by_its_own_code(void **state)
 		 "\"errorCode\":500}]}", {E_DPS_BUSY, E_DPS_BUSY, E_DPS_ANSWER}},
 		{"{\"isSuccessful\":true,\"errors\":[{\"registrationId\":\"a-1\",\"errorCode\":403000}]}", {E_DPS_AUTH, E_NONE, E_NONE}},
 		{"{\"isSuccessful\":false,\"errors\":[]}", {E_DPS_ANSWER, E_DPS_ANSWER, E_DPS_ANSWER}},
-		{"{\"isSuccessful\":false,\"errors\":[{\"registrationId\":\"a-1\",\"errorCode\":200},{\"registrationId\":\"a-1\","
-		 "\"errorCode\":412000},{\"registrationId\":\"b-2\"},{\"registrationId\":\"c-3\",\"errorCode\":\"200\"}]}",
+		{"{\"isSuccessful\":false,\"errors\":[{\"registrationId\":\"a-1\",\"errorCode\":412000},{\"registrationId\":\"a-1\","
+		 "\"errorCode\":200},{\"registrationId\":\"b-2\"},{\"registrationId\":\"c-3\",\"errorCode\":\"200\"}]}",
 		 {E_CONFLICT, E_DPS_ANSWER, E_DPS_ANSWER}},
 		{"{\"isSuccessful\":true,\"errors\":[{\"registrationId\":\"a-1\",\"errorCode\":0},{\"registrationId\":\"b-2\","
 		 "\"errorCode\":-5},{\"registrationId\":\"c-3\",\"errorCode\":9007199254740993}]}",

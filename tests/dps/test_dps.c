@@ -247,6 +247,26 @@ static void refused_token_is_told_with_how_wrong_the_clock_is(void **state)
 	hostile_stop(&h);
 }
 
+static void answer_about_another_device_is_not_taken(void **state)
+{
+	static uint8_t text[] = "{}";
+	const struct bytes body = {.data = text, .len = 2};
+	AUTO(json) json_t *entry = NULL;
+	struct hostile h = {0};
+	struct err e = {0};
+	bool found = true;
+
+	hostile_start(&h);
+	struct dps *d = client_of_hostile(&h);
+	assert_fails(dps_get_individual(d, "liar", in_ms(5000), &found, &entry, &e), &e, E_DPS_ANSWER);
+	assert_non_null(strstr(e.what, "somebody-else"));
+	assert_null(entry);
+	err_clear(&e);
+	assert_fails(dps_create_individual(d, "liar", &body, in_ms(5000), &e), &e, E_DPS_ANSWER);
+	dps_close(d);
+	hostile_stop(&h);
+}
+
 /* Gives back its argument if all went well. */
 static void *read_often(void *user)
 {
@@ -319,6 +339,7 @@ int main(void)
 		cmocka_unit_test_teardown(cut_behind_the_effect_leaves_what_was_asked, no_rules),
 		cmocka_unit_test(web_server_that_says_404_is_not_taken_for_dps),
 		cmocka_unit_test(refused_token_is_told_with_how_wrong_the_clock_is),
+		cmocka_unit_test(answer_about_another_device_is_not_taken),
 		cmocka_unit_test(one_client_serves_many_threads),
 		cmocka_unit_test(every_mistake_of_the_setup_is_refused),
 	};

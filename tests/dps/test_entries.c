@@ -4,6 +4,7 @@
 #include "soft_tpm.h"
 
 #include "certs/ca.h"
+#include "station/base/clock.h"
 #include "station/base/text.h"
 
 #include <pthread.h>
@@ -430,6 +431,26 @@ static void service_that_asks_for_patience_is_left_alone(void **state)
 	assert_int_equal(json_array_size(before), json_array_size(after));
 }
 
+/* At most this is left of the shortest back-off when nothing was slow. */
+#define BACK_OFF_LEAST_MS 100
+
+static void answer_that_does_not_come_makes_the_next_one_wait(void **state)
+{
+	AUTO(bytes) struct bytes leaf = {0}, body = {0};
+	struct err e = {0};
+	leaf_quick("cut", &leaf);
+	body_of("cut", &leaf, &body);
+	emulator_rules(&emulator, "[{\"match\":{\"method\":\"PUT\"},\"do\":{\"cut_before\":\"close\"}}]");
+	int64_t start = clock_steady_ms();
+	assert_fails(create("cut", &body, &e), &e, E_NET);
+	int64_t left = dps_pace_left_ms(dps);
+	assert_true(left > 0 || clock_steady_ms() - start > BACK_OFF_LEAST_MS);
+	assert_true(left <= 250);
+	/* A hurry ends it. */
+	dps_hurry(dps);
+	assert_int_equal(dps_pace_left_ms(dps), 0);
+}
+
 static void operations_of_a_bulk_are_counted_one_by_one(void **state)
 {
 	struct bulk b;
@@ -497,6 +518,7 @@ int main(void)
 		TEST(answer_that_is_lost_behind_the_effect_is_settled_by_reading),
 		TEST(refusal_of_the_whole_says_so_once),
 		TEST(service_that_asks_for_patience_is_left_alone),
+		TEST(answer_that_does_not_come_makes_the_next_one_wait),
 		TEST(operations_of_a_bulk_are_counted_one_by_one),
 		TEST(several_bulks_in_flight_make_all_that_they_hold),
 	};

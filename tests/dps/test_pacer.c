@@ -148,6 +148,10 @@ static void place_goes_to_who_came_first(void **state)
 		while (pacer_left_ms(p) > 0)
 			clock_sleep_ms(10);
 		pacer_done(p, PACER_GOOD, -1);
+		/* One that comes while the place is free, and the others are about to wake up. */
+		take_all(p, 1);
+		assert_int_equal(atomic_load(&turn), COUNT_OF(v));
+		pacer_done(p, PACER_GOOD, -1);
 		for (size_t i = 0; i < COUNT_OF(v); i++) {
 			pthread_join(v[i].thread, NULL);
 			assert_true(v[i].ok);

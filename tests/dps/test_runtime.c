@@ -146,6 +146,8 @@ static void key_that_is_silent_says_so_itself(void **state)
 	device_make(&d, &folder, "unit-1", "line");
 	d.refuses = true;
 	assert_fails(runtime_register(dps, "unit-1", &d.identity, in_ms(20000), &r, &e), &e, E_KEY_SILENT);
+	/* It is this unit's trouble, and makes no other one wait. */
+	assert_int_equal(pacer_left_ms(dps_device_pacer(dps)), 0);
 	device_fini(&d);
 }
 
