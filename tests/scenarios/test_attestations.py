@@ -24,8 +24,8 @@ ENTRY = "device_id = Acme@{serial}\ntwin = twin.json\nedge = yes\nreprovision = 
 
 
 class EntryOfItsOwn(Case):
-    devices = 16
-    kinds = [(TPM, "x509-individual"), (TPM, "tpm")]
+    devices, serial = 8, 4
+    kinds = [(TPM, "x509-individual"), (TPM, "tpm"), (SERIAL, "x509-individual")]
 
     @classmethod
     def setUpClass(cls):
@@ -121,6 +121,25 @@ class EntryOfItsOwn(Case):
         done, = self.audit("enroll.done")
         self.assertTrue(done["body"]["found"])
         self.assertEqual(self.counts(name), (1, 1))
+
+
+class MemberOfAGroup(Case):
+    devices, serial = 1, 1
+    kinds = [(TPM, "x509-group"), (SERIAL, "x509-group")]
+
+    @for_each_kind
+    def test_no_entry_is_made_and_the_unit_comes_by_its_chain(self, kind, attestation):
+        self.start(kind, attestation)
+        serial = self.unit()
+        slot = self.passes(serial)
+        name = slot["registration_id"]
+        self.assertIsNone(self.entry(name))
+        self.assertEqual((slot["device_id"], self.counts(name)), (name, (0, 1)))
+        self.hub_has(slot, "selfSigned")
+        tags = [1, 2, 3, 4, 5] + ([6, 7, 8, 9] if kind == TPM else [])
+        self.assertEqual([tag for tag, _ in bundle_fields(self.factory.device_file(serial, "bundle.bin").read_bytes())], tags)
+        self.assertTrue(self.passes(serial, 2)["recognised"])
+        self.assertEqual(self.counts(name), (0, 1))
 
 
 class ByTpm(Case):

@@ -6,11 +6,13 @@ A unit with a TPM is named by endorsement key, serial number and leaf key (eight
 tables stand in docs/pipeline.md. Each row begins with a unit that passed, and goes on with what comes into a slot next: that unit, changed
 by tpm2-tools or in its own storage, a copy of it, or another one.
 """
+import hashlib
 import json
+import re
 import shutil
 import unittest
 
-from case import TPM, Case
+from case import SERIAL, TPM, Case
 
 CLEAR, CHANGE_EPS = ["tpm2_clear", "-c", "l"], ["tpm2_changeeps"]
 
@@ -109,6 +111,67 @@ class EndorsementKeySerialLeaf(Named):
         self.assertEqual(sorted(s["verdict"] for s in slots), ["HOLD", "PASS"], slots)
         self.outcome(next(s for s in slots if s["verdict"] == "HOLD"), "HOLD", "E-ID-002")
         self.factory.unplug_all()
+        self.still_one(self.serial)
+
+
+class SerialKey(Named):
+    """Units without a TPM: their serial number is what they say, their key is what they prove."""
+
+    def setUp(self):
+        super().setUp()
+        self.serial = "CSR%d0001" % self.number
+        self.factory.add_serial(1, prefix="CSR%d" % self.number)
+        self.start(SERIAL, "x509-individual", "finish = no\n")
+        self.first = self.passes(self.serial)
+
+    def test_row_1_same_same_is_recognised_and_nothing_is_written(self):
+        before = self.factory.stats(self.serial)
+        self.assertTrue(self.passes(self.serial)["recognised"])
+        after = self.factory.stats(self.serial)
+        for what in ("keys_made", "commit"):
+            self.assertEqual(after[what], before[what], what)
+        self.still_one(self.serial)
+
+    def test_row_2_same_other_is_a_unit_that_lost_its_key_or_another_under_its_name(self):
+        (self.factory.tpms / self.serial / "key.pem").unlink()
+        self.outcome(self.visit(self.serial), "HOLD", "E-ID-002", "another key")
+        self.still_one(self.serial)
+
+    def test_row_3_other_same_is_a_copy_under_another_name(self):
+        self.copy(self.serial, "COPY")
+        self.outcome(self.visit("COPY"), "HOLD", "E-TPM-005")
+        # Its firmware was honest: the key is of another job. One that passes it off as this job's gets no further.
+        (job,), = self.ledger("SELECT id FROM job WHERE serial = 'COPY'")
+        key = self.factory.tpms / "COPY/key.pem"
+        key.write_text(re.sub("^seed: [0-9a-f]+", "seed: " + hashlib.sha256(job.encode()).hexdigest(), key.read_text()))
+        self.outcome(self.visit("COPY"), "HOLD", "E-ID-002", self.serial)
+        self.still_one(self.serial)
+
+    def test_row_4_other_other_is_a_new_unit(self):
+        self.factory.add_serial(1, prefix="FRESH")
+        slot = self.passes("FRESH0001")
+        self.assertFalse(slot["recognised"])
+        self.assertNotEqual(slot["registration_id"], self.first["registration_id"])
+        self.still_one(self.serial, certificates=2)
+
+    def test_one_serial_number_in_two_slots_at_one_moment_stops_the_second(self):
+        self.copy(self.serial, "PAIR", self.serial)
+        for device, port in ((self.serial, 2), ("PAIR", 3)):
+            self.factory.plug(device, port)
+        slots = [self.line.wait_verdict("%02d" % n) for n in (2, 3)]
+        self.assertEqual(sorted(s["verdict"] for s in slots), ["HOLD", "PASS"], slots)
+        self.outcome(next(s for s in slots if s["verdict"] == "HOLD"), "HOLD", "E-ID-002")
+        self.factory.unplug_all()
+        self.still_one(self.serial)
+
+    def test_serial_number_of_a_unit_of_the_other_kind_is_stopped(self):
+        self.line.stop()
+        self.factory.add_devices(1, prefix="BOTH")
+        state = self.state
+        self.start(TPM, "x509-individual")
+        self.rename("BOTH0001", self.serial)
+        self.outcome(self.visit("BOTH0001"), "HOLD", "E-ID-002", self.serial)
+        self.assertEqual(self.state, state)
         self.still_one(self.serial)
 
 
