@@ -25,25 +25,47 @@ void delivery_fini(struct delivery *d)
 
 struct loading {
 	struct delivery *d;
+	delivery_skips *skips;
+	void *ctx;
 	struct err e;
 };
 
-static bool take_row(void *ctx, const struct outbox_row *row)
+static bool take_row(struct delivery *d, const struct outbox_row *row, struct err *e)
 {
-	struct loading *l = ctx;
-	struct parcel *p = &l->d->parcel[l->d->count++];
+	struct parcel *p = &d->parcel[d->count++];
 	p->row = *row;
 	p->row.body = (struct bytes){.max = OUTBOX_BODY_MAX};
 	memcpy(p->error_before, row->error, sizeof(p->error_before));
-	return bytes_set(&p->row.body, row->body.data, row->body.len, &l->e);
+	return bytes_set(&p->row.body, row->body.data, row->body.len, e);
 }
 
-bool delivery_load(struct delivery *d, int64_t *after, struct err *e)
+static bool take_or_skip(void *ctx, const struct outbox_row *row)
 {
-	struct loading l = {.d = d};
-	if (!outbox_scan(d->ledger, OUTBOX_WAITING, after, DPS_BULK_MAX, take_row, &l, e))
-		return false;
+	struct loading *l = ctx;
+	return l->skips(l->ctx, row) || take_row(l->d, row, &l->e);
+}
+
+/* A whole portion of rows that are skipped is no end. */
+bool delivery_load(struct delivery *d, int64_t *after, delivery_skips *skips, void *ctx, struct err *e)
+{
+	struct loading l = {.d = d, .skips = skips, .ctx = ctx};
+	for (int64_t before = -1; d->count == 0 && l.e.code == E_NONE && *after != before;) {
+		before = *after;
+		if (!outbox_scan(d->ledger, OUTBOX_WAITING, after, DPS_BULK_MAX, take_or_skip, &l, e))
+			return false;
+	}
 	return l.e.code == E_NONE || err_native(e, l.e.code, l.e.native, "%s", l.e.what);
+}
+
+bool delivery_add(struct delivery *d, const char *job, struct err *e)
+{
+	bool found = false;
+	AUTO(outbox_row) struct outbox_row row = {0};
+	if (d->count == DPS_BULK_MAX)
+		return true;
+	if (!outbox_find(d->ledger, job, &row, &found, e))
+		return false;
+	return !found || row.state != OUTBOX_WAITING || take_row(d, &row, e);
 }
 
 /* ---- what becomes of a row ---- */

@@ -30,8 +30,13 @@ struct delivery {
 void delivery_fini(struct delivery *d);
 AUTO_DEFINE(delivery, struct delivery)
 
-/* Takes the next rows that wait behind *after, oldest first. count 0: there are none. Errors of outbox_scan. */
-WARN_UNUSED bool delivery_load(struct delivery *d, int64_t *after, struct err *e);
+/* Adds the next rows that wait behind *after, oldest first, but those that the claim holds for. count 0: there are none. Errors of
+ * outbox_scan. */
+typedef bool delivery_skips(void *ctx, const struct outbox_row *row);
+WARN_UNUSED bool delivery_load(struct delivery *d, int64_t *after, delivery_skips *skips, void *ctx, struct err *e);
+
+/* Adds this job's row, if it waits and there is room. */
+WARN_UNUSED bool delivery_add(struct delivery *d, const char *job, struct err *e);
 
 /* Sends it. False when the last request failed for a reason that is not a row's own (errors of dps.h, but no E_CONFLICT): rows
  * that were not reached wait as they did. */

@@ -19,6 +19,12 @@
 #define DRAIN_TRIES 4		/* of an outage, before `station upload` gives up */
 #define DRAIN_PATIENCE 30	/* the same for a service that answers and asks for patience */
 
+/* A unit in a slot waits for its row: it goes before those that nobody waits for, which may be many hours' work. */
+struct wanted {
+	char job[JOB_ID];	/* "": free */
+	bool under_way;
+};
+
 /* Workers take portions of what waits, in passes over the outbox: a pass walks once through all rows, oldest first, and what it
  * left waiting is the next pass's. In an outage one worker tries at a time. */
 struct uplink {
@@ -43,6 +49,7 @@ struct uplink {
 	uint32_t failures;	/* deliveries in a row */
 	uint32_t tries;		/* of this outage */
 	int64_t retry_ms;	/* steady: no delivery before */
+	struct wanted wanted[CONFIG_SLOTS_MAX];
 	bool hurried;		/* somebody asked for a try since the last was begun */
 	bool offline;
 	struct err why;		/* if offline, or broken */
@@ -173,6 +180,45 @@ static bool drain_is_over(const struct uplink *u)
 	return !u->line && u->busy == 0 && (hopeless || (!u->work && !u->left));
 }
 
+static struct wanted *find_wanted(struct uplink *u, const char *job)
+{
+	for (size_t i = 0; i < COUNT_OF(u->wanted); i++)
+		if (!strcmp(u->wanted[i].job, job))
+			return &u->wanted[i];
+	return NULL;
+}
+
+static bool is_wanted(void *ctx, const struct outbox_row *row)
+{
+	return find_wanted(ctx, row->job) != NULL;
+}
+
+static bool load_wanted(struct uplink *u, struct delivery *d, struct err *e)
+{
+	for (size_t i = 0; i < COUNT_OF(u->wanted); i++) {
+		struct wanted *w = &u->wanted[i];
+		size_t before = d->count;
+		if (w->job[0] && !w->under_way && !delivery_add(d, w->job, e))
+			return false;
+		w->under_way |= d->count > before;
+	}
+	return true;
+}
+
+static bool load(struct uplink *u, struct delivery *d, struct err *e)
+{
+	return load_wanted(u, d, e) && (d->count || delivery_load(d, &u->after, is_wanted, u, e));
+}
+
+static void release_wanted(struct uplink *u, const struct delivery *d)
+{
+	for (size_t i = 0; i < d->count; i++) {
+		struct wanted *w = find_wanted(u, d->parcel[i].row.job);
+		if (w)
+			w->under_way = false;
+	}
+}
+
 /* Begins the next pass when the last is over; false while there is nothing to do. */
 static bool has_work(struct uplink *u)
 {
@@ -219,6 +265,7 @@ static void deliver(struct uplink *u, struct delivery *d)
 	bool recorded = delivery_record(d, &left, &broken);
 	pthread_mutex_lock(&u->lock);
 	u->busy--;
+	release_wanted(u, d);
 	u->left |= left;
 	note_sent(u, round, sent, &why);
 	if (!recorded)
@@ -238,7 +285,7 @@ static void *work(void *arg)
 		AUTO(delivery) struct delivery d = {.ledger = u->ledger, .dps = u->dps};
 		if (is_hopeless(u))
 			continue;
-		if (!delivery_load(&d, &u->after, &e))
+		if (!load(u, &d, &e))
 			note_broken(u, &e);
 		else if (d.count)
 			deliver(u, &d);
@@ -390,12 +437,18 @@ bool uplink_wait(struct uplink *u, const char *job, int64_t deadline_ms, struct 
 	bool sent = false;
 	pthread_mutex_lock(&u->lock);
 	uint64_t begun = u->round;
+	struct wanted *mine = find_wanted(u, "");
+	if (mine)
+		snprintf(mine->job, sizeof(mine->job), "%s", job);
 	wake(u);
 	while (!is_settled(u, job, begun, deadline_ms, &sent, e)) {
 		/* Not the whole wait at once: whoever stops the line knows nothing of this one. */
 		int64_t soon = clock_steady_ms() + 500;
 		wait_until(u, soon < deadline_ms ? soon : deadline_ms);
 	}
+	if (mine)
+		*mine = (struct wanted){0};
+	u->left |= !sent;	/* from here on it goes in its turn */
 	pthread_mutex_unlock(&u->lock);
 	return sent;
 }

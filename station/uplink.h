@@ -39,9 +39,9 @@ void uplink_wake(struct uplink *u);
 /* False when a new unit may not be begun: more than units_max wait, or one since more than hours_max. E_OUTBOX_FULL. */
 WARN_UNUSED bool uplink_has_room(struct uplink *u, uint32_t units_max, uint32_t hours_max, struct err *e);
 
-/* Asks for a try at once and waits until the job's row is settled. True when it was sent. Aside: its error (E_CONFLICT,
- * E_ENROLL_ROW). Still waiting: the reason of the outage as soon as a try that began after the call has failed; the row's last
- * error, or E_NET, at the deadline (steady clock); E_STOPPING. Not from inside a transaction. */
+/* Asks for a try at once, before rows that nobody waits for, and waits until the job's row is settled. True when it was sent.
+ * Aside: its error (E_CONFLICT, E_ENROLL_ROW). Still waiting: the reason of the outage as soon as a try that began after the call
+ * has failed; the row's last error, or E_NET, at the deadline (steady clock); E_STOPPING. Not from inside a transaction. */
 WARN_UNUSED bool uplink_wait(struct uplink *u, const char *job, int64_t deadline_ms, struct err *e);
 
 /* {"waiting":…} as docs/control.md says. The caller drops it. */

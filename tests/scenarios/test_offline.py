@@ -57,9 +57,10 @@ class Case(unittest.TestCase):
         if not self.factory.dps.running:
             self.service()
 
-    def configure(self, *lines):
+    def configure(self, *lines, attestation="group = demo-group"):
         """The whole configuration, with further lines in [dps]."""
-        self.factory.config.write_text(self.whole_config.replace("\n[profile ", "\n".join(["", *lines, "", "[profile "]), 1))
+        text = self.whole_config.replace("\n[profile ", "\n".join(["", *lines, "", "[profile "]), 1)
+        self.factory.config.write_text(text.replace("group = demo-group", attestation))
 
     def start(self):
         self.line = self.factory.start_line()
@@ -206,6 +207,29 @@ class Uplink(Case):
         code, output = self.factory.run([self.factory.station, "upload", "--config", self.factory.config, "--retry", "nobody"])
         self.assertEqual(code, 2)
         self.assertIn("no unit is aside under nobody", output)
+
+    def test_a_unit_in_a_slot_goes_before_what_waits_since_long(self):
+        self.configure("operations_per_minute = 300", attestation="attestation = x509-individual")
+        self.prove()
+        ids = self.fill(600)
+        self.start()
+        self.factory.plug(self.unit, 1)
+        slot = self.line.wait_verdict("01", 90)
+        self.assertEqual((slot["verdict"], slot["code"]), ("BUILT", "E-DPS-001"), slot)
+        self.service()
+        wait_until(lambda: self.outbox()["sent"] > 20, 60, "on its way")
+        waiting = json.loads(self.factory.verb("report", "--config", self.factory.config, "--json"))["outbox"]
+        self.assertIn(slot["registration_id"], [w["registration_id"] for w in waiting])
+        self.factory.unplug(self.unit)
+        self.line.wait_empty("01")
+        self.factory.plug(self.unit, 1)
+        again = self.line.wait_verdict("01", 90, nth=2)
+        self.assertEqual(again["verdict"], "PASS", again)
+        self.assertGreater(self.outbox()["waiting"], 100)
+        self.created_once([slot["registration_id"]])
+        self.stop(0)
+        created = self.factory.counts()["ids"]
+        self.assertEqual({created[i]["created"] for i in ("enrollments/" + i for i in ids) if i in created}, {1})
 
     def bounded(self, **options):
         """Too much waits: a unit that is plugged in waits untouched, and goes on by itself once the service has taken what waits."""
