@@ -163,8 +163,8 @@ static bool add_tpm(const json_t *attestation, struct bytes *ret, struct err *e)
 		return false;
 	if (!text || !base64_loose(text, strlen(text), &key, &why))
 		return err_set(e, E_DPS_ANSWER, "member \"endorsementKey\" is no base64");
-	/* By the hash of its bytes: without regard to how they were written, and short enough that a sentence shows both. The storage root key
-	 * is not part of who the device is. */
+	/* By the hash of its bytes: without regard to how they were written, and short enough that a sentence shows
+	 * both. The storage root key is not part of who the device is. */
 	uint8_t hash[SHA256_SIZE];
 	char hex[2 * SHA256_SIZE + 1];
 	sha256_of(key.data, key.len, hash);
