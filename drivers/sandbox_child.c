@@ -152,7 +152,9 @@ static bool prepare(struct child *c, struct err *e)
 	c->state = calloc(1, c->driver->state_size);
 	if (!c->state)
 		return err_set(e, E_NOMEM, "the driver's state");
-	if (c->port.fd >= 0 && !c->driver->tty && !usb_link_open(c->port.fd, c->driver->matches, &c->port.link, e))
+	/* What wraps a driver has no facts of its own. */
+	const struct driver *real = c->port.spec ? driver_real(c->port.spec) : c->driver;
+	if (c->port.fd >= 0 && !real->tty && !usb_link_open(c->port.fd, real->matches, &c->port.link, e))
 		return false;
 	certs_warm();
 	lockdown_warm();

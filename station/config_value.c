@@ -2,7 +2,7 @@
 /* The kinds of value: each checks a text and writes a field. Texts of the file stand in messages
  * only where they cannot be a secret. */
 #include "station/config_table.h"
-#include "drivers/driver.h"
+#include "drivers/wrap.h"
 #include "station/base/file.h"
 #include "station/base/text.h"
 #include "station/regid.h"
@@ -259,8 +259,11 @@ bool value_arm_id(const struct config_value *v, struct err *e)
 bool value_driver(const struct config_value *v, struct err *e)
 {
 	char all[160] = "";
-	if (driver_find(v->text))
+	struct err why = {0};
+	if (wrap_spec_is_good(v->text, &why))
 		return store(v, v->text, e);
+	if (why.code == E_CONFIG)
+		return err_set(e, E_CONFIG, "%s: %s", v->row->name, why.what);
 	for (const struct driver *const *d = driver_table; *d; d++)
 		snprintf(all + strlen(all), sizeof(all) - strlen(all), "%s%s", *all ? ", " : "", (*d)->name);
 	return err_set(e, E_CONFIG, "%s is not one of this build's drivers: %s", v->row->name, all);

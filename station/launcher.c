@@ -5,6 +5,7 @@
 #include "certs/warm.h"
 #include "drivers/sandbox.h"
 #include "drivers/serial.h"
+#include "drivers/wrap.h"
 #include "station/base/clock.h"
 #include "station/base/lockdown.h"
 #include "station/base/log.h"
@@ -19,6 +20,7 @@
 #include <string.h>
 #include <sys/prctl.h>
 #include <sys/signalfd.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 
 #define JOBS_MAX (2 * CONFIG_SLOTS_MAX)
@@ -84,15 +86,37 @@ static bool device_open(const char *spec, const char *node, int *ret_fd, struct 
 	return *ret_fd >= 0 || err_errno(e, errno == ENODEV || errno == ENOENT ? E_USB_GONE : E_USB_OPEN, "opening %s", node);
 }
 
+/* What a wrapper of the driver reads or writes: the capture to replay, or a new one, STATE/captures/TIME-NODE.txt. */
+static bool capture_open(const struct config *config, const struct ask_job *ask, int *ret_fd, struct err *e)
+{
+	char path[PATH_MAX], dir[PATH_MAX], ignored[2];
+	if (wrap_args(ask->driver, "replay", path, sizeof(path))) {
+		*ret_fd = open(path, O_RDONLY | O_CLOEXEC);
+		return *ret_fd >= 0 || err_errno(e, E_CAPTURE, "opening %s", path);
+	}
+	if (!wrap_args(ask->driver, "record", ignored, sizeof(ignored)))
+		return true;
+	const char *node = strrchr(ask->node, '/');
+	if (!config_state_path(config, "captures", dir, sizeof(dir), e))
+		return false;
+	if (mkdir(dir, 0750) < 0 && errno != EEXIST)
+		return err_errno(e, E_FILE, "making %s", dir);
+	int len = snprintf(path, sizeof(path), "%s/%lld-%d-%s.txt", dir, (long long)clock_wall_ms(), (int)getpid(), node ? node + 1 : "unit");
+	if (len < 0 || (size_t)len >= sizeof(path))
+		return err_set(e, E_FILE, "%s is too long", dir);
+	*ret_fd = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0640);
+	return *ret_fd >= 0 || err_errno(e, E_FILE, "making %s", path);
+}
+
 /* Opens the device while nothing of it was read yet: so a failure of that is told on the report socket, and is believed. */
-_Noreturn static void run_driver(const struct ask_job *ask, int line, int verifier, int report)
+_Noreturn static void run_driver(const struct config *config, const struct ask_job *ask, int line, int verifier, int report)
 {
 	struct err e = {0}, ignored = {0};
 	const struct driver *driver = driver_find(ask->driver);
 	struct driver_port port = {.fd = -1, .path = ask->node, .spec = ask->driver, .file = -1};
 	if (!driver)
 		err_set(&e, E_NO_DRIVER, "no driver %s", ask->driver);
-	if (!driver || !device_open(ask->driver, ask->node, &port.fd, &e))
+	if (!driver || !capture_open(config, ask, &port.file, &e) || !device_open(ask->driver, ask->node, &port.fd, &e))
 		_exit(wire_send_err(report, &e, clock_steady_ms() + 1000, &ignored) ? 1 : 2);
 	close(report);
 	sandbox_child(driver, &port, line, verifier);
@@ -118,7 +142,7 @@ static pid_t fork_role(struct office *o, enum role role, const struct ask_job *a
 	close(fds[role == ROLE_DRIVER ? 1 : 0]);
 	close(pair[role == ROLE_DRIVER ? 1 : 0]);
 	if (role == ROLE_DRIVER)
-		run_driver(ask, fds[0], pair[0], fds[2]);
+		run_driver(o->config, ask, fds[0], pair[0], fds[2]);
 	close(fds[2]);
 	run_verifier(o->config, ask, fds[1], pair[1]);
 }

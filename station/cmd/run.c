@@ -18,6 +18,7 @@
 #include <string.h>
 #include <sys/signalfd.h>
 
+#define TRIAL_BANNER "A driver is on trial (fault, record or replay): not for production. "
 #define CUSTODY_BANNER "The CA key is a file: for training and trial, not for production."
 #define READY "Plug units in."
 #define OFFLINE_BANNER "Started without the cloud, which is asked again by itself. "
@@ -65,6 +66,15 @@ static void on_change(void *ctx, const struct slot_view *slot, const struct stra
 		control_tell(r->control, json_pack("{s:s, s:o}", "event", "device", "device", stray_view_json(stray)));
 }
 
+/* A profile whose driver has something around it (drivers/wrap.h). */
+static bool is_on_trial(const struct config *c)
+{
+	for (size_t i = 0; i < c->profile_count; i++)
+		if (strchr(c->profile[i].driver, ':'))
+			return true;
+	return false;
+}
+
 static json_t *line_json(struct run *r)
 {
 	struct line *l = &r->line;
@@ -72,7 +82,9 @@ static json_t *line_json(struct run *r)
 	char config_sha256[65];
 	bool fit = line_may_begin(l, &why);
 	hex_encode(l->config->sha256, 32, config_sha256);
-	const char *banner = atomic_load(&r->unasked) ? OFFLINE_BANNER CUSTODY_BANNER : CUSTODY_BANNER;
+	char banner[256];
+	snprintf(banner, sizeof(banner), "%s%s%s", is_on_trial(l->config) ? TRIAL_BANNER : "",
+		 atomic_load(&r->unasked) ? OFFLINE_BANNER : "", CUSTODY_BANNER);
 	const char *state = fit ? "running" : why.code == E_STOPPING ? "stopping" : "unfit";
 	json_t *stages = json_array();
 	for (int i = 0; i < pipeline_count; i++)
@@ -209,7 +221,7 @@ static bool open_all(struct run *r, const struct config *config, const struct la
 /* An unfit line stays, so that the screen can say why; only one that cannot fork any more ends itself, to be started again. */
 static bool serve(struct run *r, struct err *e)
 {
-	log_warn("%s", CUSTODY_BANNER);
+	log_warn("%s%s", is_on_trial(r->line.config) ? TRIAL_BANNER : "", CUSTODY_BANNER);
 	events_line(&r->events, "ready", READY);
 	while (!atomic_load(&r->line.stopping)) {
 		if (!usb_bus_run(r->bus, 100, e))
