@@ -30,9 +30,10 @@ struct driver_match {
 
 struct usb_link;
 
-/* Where the bytes flow: one opened USB device. fd is usbfs, already opened and inherited; -1 where `path` (a
- * directory) is the device. For a driver of a tty (tty = true) fd is the tty, opened and inherited. link is the interface that fits the driver's matches, claimed by whoever calls open
- * before rights are given up (usb_link_open), and lent; NULL where path is the device. */
+/* Where the bytes flow: one opened USB device. fd is usbfs, already opened and inherited; -1 where `path` (a directory)
+ * is the device. For a driver of a tty (tty = true) fd is the tty, opened and inherited. link is the interface that
+ * fits the driver's matches, claimed by whoever calls open before rights are given up (usb_link_open), and lent; NULL
+ * where path is the device. */
 struct driver_port {
 	int fd;
 	const char *path;
@@ -141,11 +142,11 @@ struct driver {
 	/* Called: with call->challenge about CHALLENGE_KEY. Must: sign the nonce, taken as a SHA-256 digest, with the leaf
 	 * key; give EVIDENCE_SIGNATURE. */
 	bool (*prove_key)(void *state, const struct driver_call *call, struct err *e);
-	/* Called: in stage attest, PROOF_CSR, with call->challenge about CHALLENGE_CSR. Must: give EVIDENCE_CSR of the job's key with the nonce in
-	 * it, and EVIDENCE_SIGNATURE over proof_digest() of it. Also on a closed device. */
+	/* Called: in stage attest, PROOF_CSR, with call->challenge about CHALLENGE_CSR. Must: give EVIDENCE_CSR of the job's key with
+	 * the nonce in it, and EVIDENCE_SIGNATURE over proof_digest() of it. Also on a closed device. */
 	bool (*read_csr)(void *state, const struct driver_call *call, struct err *e);
-	/* Called: in the rehearsal of DPS's TPM attestation. Must: unwrap the key in the blob with endorsement and storage root key, and keep
-	 * it loaded, never persistent, until the next blob or close. E_CHALLENGE when the TPM refuses the blob. */
+	/* Called: in the rehearsal of DPS's TPM attestation. Must: unwrap the key in the blob with endorsement and storage root key,
+	 * and keep it loaded, never persistent, until the next blob or close. E_CHALLENGE when the TPM refuses the blob. */
 	bool (*import_identity)(void *state, const struct driver_call *call, const struct driver_blob *blob, struct err *e);
 	/* Called: after import_identity. Must: HMAC-SHA256 the text with that key. */
 	bool (*sign_identity)(void *state, const struct driver_call *call, const struct driver_text *text,

@@ -79,12 +79,12 @@ WARN_UNUSED bool tpm_sign(struct tpm *t, uint32_t handle, const uint8_t digest[s
 
 /* ---- DPS's TPM attestation (drivers/tpm_dps.c) ---- */
 
-/* Finds TCG's RSA-2048 storage root key at TPM_STORAGE_HANDLE, or makes it there (*ret_made). What lies there and is of the template is
- * used, whoever made it, as Microsoft's SDKs do; something else is replaced or E_KEY_OTHER. */
+/* Finds TCG's RSA-2048 storage root key at TPM_STORAGE_HANDLE, or makes it there (*ret_made). What lies there and is of
+ * the template is used, whoever made it, as Microsoft's SDKs do; something else is replaced or E_KEY_OTHER. */
 WARN_UNUSED bool tpm_make_storage(struct tpm *t, bool replace, bool *ret_made, struct tpm_public *ret, struct err *e);
 
-/* Unwraps the key in the service's blob (docs/tpm-bridge.md, section 4) with EK and storage root key, and keeps it loaded in place of the one
- * before. E_CHALLENGE when the blob is no such thing, or not for this TPM. */
+/* Unwraps the key in the service's blob (docs/tpm-bridge.md, section 4) with EK and storage root key, and keeps it
+ * loaded in place of the one before. E_CHALLENGE when the blob is no such thing, or not for this TPM. */
 WARN_UNUSED bool tpm_import_identity(struct tpm *t, const void *blob, size_t len, struct err *e);
 
 /* HMAC-SHA256 with that key. */

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What the files behind drivers/tpm.h share: SAPI itself, its errors in the station's words, and the commands that more than one of them
- * needs. Nobody else includes it. */
+/* What the files behind drivers/tpm.h share: SAPI itself, its errors in the station's words, and the commands that more
+ * than one of them needs. Nobody else includes it. */
 #ifndef DRIVERS_TPM_SAPI_H
 #define DRIVERS_TPM_SAPI_H
 
@@ -12,7 +12,8 @@
 
 extern const TSS2L_SYS_AUTH_COMMAND tpm_empty_password;
 
-/* The translator of TSS2_RC: the TPM's own refusals, the transport's failures, and responses that cannot be parsed. Returns false. */
+/* The translator of TSS2_RC: the TPM's own refusals, the transport's failures, and responses that cannot be parsed.
+ * Returns false. */
 bool tpm_err(struct tpm *t, struct err *e, TSS2_RC rc, const char *words);
 
 /* The same, where a refusal of what was sent (a format-one code) says that it was not made for this TPM: E_CHALLENGE. */

@@ -46,11 +46,11 @@ void line_dps_setup(const struct config *c, struct dps_setup *ret);
 WARN_UNUSED bool line_open(struct line *l, const struct config *config, const struct launcher *launcher, struct err *e);
 void line_close(struct line *l);
 
-/* A unit's time in a slot: it arrives, is claimed by its name (a hash of its endorsement key once that was judged, of its serial number
- * where it has no TPM), leaves when it is pulled, and is released by the slot's worker when that has let go of it. So a unit is in one slot
- * only, from its claim until it was pulled: E_CLONE if a unit that has not been pulled holds it in another slot. A unit that was pulled
- * there in mid-work and came here is no clone, but two workers must not have it: waits until the other has let go,
- * E_UNIT_BUSY after the deadline. `slot` is one of config->slot. */
+/* A unit's time in a slot: it arrives, is claimed by its name (a hash of its endorsement key once that was judged, of
+ * its serial number where it has no TPM), leaves when it is pulled, and is released by the slot's worker when that has
+ * let go of it. So a unit is in one slot only, from its claim until it was pulled: E_CLONE if a unit that has not been
+ * pulled holds it in another slot. A unit that was pulled there in mid-work and came here is no clone, but two workers
+ * must not have it: waits until the other has let go, E_UNIT_BUSY after the deadline. `slot` is one of config->slot. */
 void line_unit_arrives(struct line *l, const struct config_slot *slot);
 WARN_UNUSED bool line_claim_unit(struct line *l, const uint8_t name[static SHA256_SIZE], const struct config_slot *slot,
 				 int64_t deadline_ms, struct err *e);

@@ -42,8 +42,8 @@ static bool read_ek(struct job *j, struct err *e)
 	return ek_serves_the_profile(j, e) && reserve_unit(j, e);
 }
 
-/* This TPM holds its endorsement key, and the leaf key lives beside it. A closed unit can only be recognised, and a storage root key
- * certifies nothing: both are bound to a credential themselves. */
+/* This TPM holds its endorsement key, and the leaf key lives beside it. A closed unit can only be recognised, and nobody
+ * certifies a storage root key: both are bound to a credential themselves. */
 static bool attest_tpm(struct job *j, struct err *e)
 {
 	const struct driver_call call = job_call(j);

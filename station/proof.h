@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* How a unit proves that its key is its own: what the stages read-key and attest are for a unit with a TPM, and for one that gives a
- * certification request. Picked once, when the unit is detected, by what its driver says (drivers/driver.h, enum driver_proof). */
+/* How a unit proves that its key is its own: what the stages read-key and attest are for a unit with a TPM, and for one
+ * that gives a certification request. Picked once, when the unit is detected, by what its driver says
+ * (drivers/driver.h, enum driver_proof). */
 #ifndef STATION_PROOF_H
 #define STATION_PROOF_H
 

@@ -33,7 +33,8 @@ WARN_UNUSED bool regid_from_template(const char *template, const struct regid_fa
 
 /* Fills the same and "{id}" in, keeps the case, and holds the result against the rules of IoT Hub's identity registry: up to 128
  * letters, digits and - . + % _ # * ? ! ( ) , : = @ $ '. E_ID_INVALID. */
-WARN_UNUSED bool regid_device_id(const char *template, const struct regid_facts *facts, char out[static DEVICE_ID_ROOM], struct err *e);
+WARN_UNUSED bool regid_device_id(const char *template, const struct regid_facts *facts, char out[static DEVICE_ID_ROOM],
+				 struct err *e);
 
 /* True if the id may stand; otherwise E_ID_INVALID says which rule it breaks. */
 WARN_UNUSED bool regid_is_valid(const char *id, struct err *e);

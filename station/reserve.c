@@ -151,8 +151,8 @@ bool reserve_id(struct job *j, const char id[static REGID_ROOM], struct err *e)
 	return put_field(j, row->registration_id, id, REGID_ROOM, e);
 }
 
-static bool fill_intent(const struct job *j, int64_t time_ms, enum intent_kind kind, const struct key_public *key, struct intent *ret,
-			struct err *e)
+static bool fill_intent(const struct job *j, int64_t time_ms, enum intent_kind kind, const struct key_public *key,
+			struct intent *ret, struct err *e)
 {
 	memset(ret, 0, sizeof(*ret));
 	ret->kind = kind;

@@ -8,9 +8,10 @@
 #include "station/job.h"
 #include "station/regid.h"
 
-/* Finds the unit by its judged endorsement key (a unit without a TPM by its serial number) and takes its row over, or makes a row. E_CLONE
- * if the key, or the serial number, belongs to another unit or is in another slot now; E_UNIT_BUSY (line.h); E_UNIT_PROFILE if its
- * certificate was intended under another profile; E_UNIT_CLOSED for a closed unit that this ledger did not close. */
+/* Finds the unit by its judged endorsement key (a unit without a TPM by its serial number) and takes its row over, or
+ * makes a row. E_CLONE if the key, or the serial number, belongs to another unit or is in another slot now; E_UNIT_BUSY
+ * (line.h); E_UNIT_PROFILE if its certificate was intended under another profile; E_UNIT_CLOSED for a closed unit that
+ * this ledger did not close. */
 WARN_UNUSED bool reserve_unit(struct job *j, struct err *e);
 
 /* Puts the attested leaf key into the row. E_CLONE if another unit has it, or if this unit had another one when its
@@ -21,10 +22,11 @@ WARN_UNUSED bool reserve_leaf_key(struct job *j, struct err *e);
 WARN_UNUSED bool reserve_id(struct job *j, const char id[static REGID_ROOM], struct err *e);
 
 /* The intent to give this key an identity: the one on record, or a new one with a fresh serial number. */
-WARN_UNUSED bool reserve_intent(struct job *j, enum intent_kind kind, const struct key_public *key, struct intent *ret, struct err *e);
+WARN_UNUSED bool reserve_intent(struct job *j, enum intent_kind kind, const struct key_public *key, struct intent *ret,
+				struct err *e);
 
-/* Queues the enrollment (individual_body) in the outbox, with "enroll.queued" on the audit log. E_CONFLICT: this station enrolled the
- * unit otherwise before. */
+/* Queues the enrollment (individual_body) in the outbox, with "enroll.queued" on the audit log. E_CONFLICT: this
+ * station enrolled the unit otherwise before. */
 WARN_UNUSED bool reserve_enrollment(struct job *j, const struct bytes *body, struct err *e);
 
 /* Keeps what the rehearsal left in the cloud: a registration record and a device in the hub. */

@@ -137,7 +137,8 @@ static bool ask_leaf(struct signing *s, void *ctx, uint64_t size, const struct m
 	int64_t deadline_ms = clock_steady_ms() + SIGNER_ANSWER_MS;
 	if (!audit_prove_inclusion(s->ledger, q->index, size, &req.receipt.inclusion, e))
 		return false;
-	return q->ret ? signer_client_leaf(s->fd, deadline_ms, &req, q->ret, e) : signer_client_permit(s->fd, deadline_ms, &req, &permit, e);
+	return q->ret ? signer_client_leaf(s->fd, deadline_ms, &req, q->ret, e)
+		      : signer_client_permit(s->fd, deadline_ms, &req, &permit, e);
 }
 
 bool signing_leaf(struct signing *s, const struct intent *intent, uint64_t index, struct leaf_reply *ret, struct err *e)

@@ -77,8 +77,8 @@ static bool device_id(const struct job *j, char ret[static DEVICE_ID_ROOM], stru
 	       err_set(e, why.code == E_ID_INVALID ? E_ID_UNIT : why.code, "%s", why.what);
 }
 
-/* Queues an entry of the unit's own, and waits until the uplink has told the service. An outage does not stop the unit: what can be done
- * without the service is done, and the rest when it is back. */
+/* Queues an entry of the unit's own, and waits until the uplink has told the service. An outage does not stop the unit: what can
+ * be done without the service is done, and the rest when it is back. */
 static bool enroll_alone(struct job *j, const struct bytes *leaf, const struct bytes *ek, struct err *e)
 {
 	static const char *const allocations[] = {

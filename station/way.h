@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The ways into the provisioning service: what the stages sign, enroll and verify are for each of its attestations (station/config.h, enum
- * attestation). Picked once, when the unit is detected, by its profile. */
+/* The ways into the provisioning service: what the stages sign, enroll and verify are for each of its attestations
+ * (station/config.h, enum attestation). Picked once, when the unit is detected, by its profile. */
 #ifndef STATION_WAY_H
 #define STATION_WAY_H
 
