@@ -89,11 +89,14 @@ static json_t *line_json(struct run *r)
 	json_t *stages = json_array();
 	for (int i = 0; i < pipeline_count; i++)
 		json_array_append_new(stages, json_string(pipeline[i].name));
-	return json_pack("{s:s, s:s, s:s, s:s, s:s, s:I, s:s, s:s, s:s, s:o}", "name", l->config->name, "role",
-			 l->config->role == ROLE_LINE ? "line" : "engineer", "state", state, "sentence",
-			 fit ? "" : err_row(why.code)->happened, "code", fit ? "" : err_row(why.code)->code, "since_ms",
-			 (json_int_t)l->started_ms, "config_sha256", config_sha256, "build", STATION_VERSION, "banner",
-			 banner, "stages", stages);
+	const struct err_row *row = err_row(why.code);
+	json_t *line = json_pack("{s:s, s:s, s:s, s:I, s:s, s:s, s:s, s:o}", "name", l->config->name, "role",
+				 l->config->role == ROLE_LINE ? "line" : "engineer", "state", state, "since_ms",
+				 (json_int_t)l->started_ms, "config_sha256", config_sha256, "build", STATION_VERSION, "banner", banner,
+				 "stages", stages);
+	json_object_update_new(line, json_pack("{s:s, s:s, s:s, s:s}", "sentence", fit ? "" : row->happened, "code", fit ? "" : row->code,
+					       "todo", fit ? "" : row->todo, "whom", fit ? "" : row->whom));
+	return line;
 }
 
 static json_t *outbox_json(struct run *r)
