@@ -313,6 +313,16 @@ static void set_retry_after(const struct fault *f, struct answer *a)
 	}
 }
 
+/* A service whose clock is wrong says a wrong Date. */
+static void set_date(const struct fault *f, struct answer *a)
+{
+	char text[40];
+	struct tm tm;
+	time_t now_s = (time_t)(clock_ms() / 1000 + fault_of(f, EFFECT_CLOCK_SKEW_S, 0));
+	if (f->is_set[EFFECT_CLOCK_SKEW_S] && gmtime_r(&now_s, &tm) && strftime(text, sizeof text, "%a, %d %b %Y %H:%M:%S GMT", &tm))
+		answer_header(a, "Date", "%s", text);
+}
+
 /* The records, and the count of what came. */
 static void note(struct service *svc, const struct request *r, const struct answer *a,
 	const struct outcome *o)
@@ -360,6 +370,7 @@ struct verdict service_answer(struct service *svc, struct request *r, struct ans
 	else if (!o.cut && f.is_set[EFFECT_STATUS])
 		refuse_by_rule(&f, a);
 	set_retry_after(&f, a);
+	set_date(&f, a);
 	answer_finish(a, r->op ? r->op->plane : PLANE_NONE);
 	o.had_effect = runs && a->status < 400;
 	o.cut = o.cut ? o.cut : (enum cut)fault_of(&f, EFFECT_CUT_AFTER, CUT_NONE);

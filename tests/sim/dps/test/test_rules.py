@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Faults on demand, restarts, the command line."""
 import concurrent.futures
+import email.utils
 import http.client
 import json
 import os
@@ -103,7 +104,10 @@ class Rules(Case):
         self.rule({"do": {"clock_skew_s": 3600}})
         self.refused(self.get(), 401000)
         self.rule({"do": {"clock_skew_s": -3600}})
-        self.refused(self.emulator.service("GET", path, auth=sas(self.emulator.owner, ttl=-60)), 404201)
+        late = self.emulator.service("GET", path, auth=sas(self.emulator.owner, ttl=-60))
+        self.refused(late, 404201)
+        behind_s = time.time() - email.utils.parsedate_to_datetime(late.headers["Date"]).timestamp()
+        self.assertTrue(3590 < behind_s < 3720, behind_s)
 
     def test_a_failure_of_a_device_can_come_at_once_or_later(self):
         leaf = self.pki.make("async-1", self.pki.authority("Nowhere"))
