@@ -68,8 +68,8 @@ void model_lost(struct model *m, const char *why);
 enum headline_kind { HEADLINE_LOST, HEADLINE_UNFIT, HEADLINE_HANDS_OFF, HEADLINE_BUSY, HEADLINE_PULL, HEADLINE_READY };
 enum headline_kind model_headline(const struct model *m, char *out, size_t room);
 
-/* What waits for the service, in words: "12 wait for the cloud (oldest 3 h; E-DPS-001), 1 aside", with the code while offline; "" if
- * nothing does. */
+/* What waits for the service, in words: "12 wait for the cloud (oldest 3 h; E-DPS-001), 1 aside", with the code while offline; ""
+ * if nothing does. */
 void model_outbox(const struct model *m, char *out, size_t room);
 
 /* True if pulling it now would do harm. */
