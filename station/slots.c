@@ -16,6 +16,7 @@ struct slot {
 	struct slots *all;
 	const struct config_slot *config;
 	pthread_t thread;
+	bool joined;
 	pthread_mutex_t lock;	/* what follows */
 	pthread_cond_t news;
 	bool present;
@@ -212,7 +213,7 @@ bool slots_start(struct line *line, slots_changed *changed, void *ctx, struct sl
 	s->count = line->config->slot_count;
 	for (size_t i = 0; i < s->count; i++) {
 		if (!start_slot(s, i, e)) {
-			slots_stop(s);
+			slots_free(s);
 			return false;
 		}
 	}
@@ -262,8 +263,17 @@ void slots_stop(struct slots *s)
 		pthread_cond_broadcast(&s->slot[i].news);
 		pthread_mutex_unlock(&s->slot[i].lock);
 	}
+	for (size_t i = 0; i < s->started; i++)
+		if (!s->slot[i].joined)
+			s->slot[i].joined = pthread_join(s->slot[i].thread, NULL) == 0;
+}
+
+void slots_free(struct slots *s)
+{
+	if (!s)
+		return;
+	slots_stop(s);
 	for (size_t i = 0; i < s->started; i++) {
-		pthread_join(s->slot[i].thread, NULL);
 		pthread_cond_destroy(&s->slot[i].news);
 		pthread_mutex_destroy(&s->slot[i].lock);
 	}

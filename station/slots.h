@@ -38,8 +38,9 @@ struct slots;
 WARN_UNUSED bool slots_start(struct line *line, slots_changed *changed, void *ctx, struct slots **ret, struct err *e);
 /* What the bus says; a usb_seen. ctx is the struct slots. */
 void slots_seen(void *ctx, enum usb_event event, const struct usb_facts *facts);
-/* Lets running stages end, then ends the workers. */
+/* Lets running stages end, then ends the workers. The slots can still be looked at until they are freed. */
 void slots_stop(struct slots *s);
+void slots_free(struct slots *s);
 
 size_t slots_count(const struct slots *s);
 void slots_look(struct slots *s, size_t index, struct slot_view *ret);

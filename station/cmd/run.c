@@ -250,6 +250,7 @@ static void close_all(struct run *r)
 	offline_stop(r->offline);
 	uplink_stop(r->line.uplink);
 	control_stop(r->control);
+	slots_free(r->slots);
 	uplink_free(r->line.uplink);
 	line_close(&r->line);
 	http_stop();

@@ -33,13 +33,23 @@ static void stop(void *ctx)
 	atomic_fetch_add(&d->stops, 1);
 }
 
+static json_t *upload(void *ctx, const char *again, struct err *e)
+{
+	(void)ctx;
+	if (!strcmp(again, "nobody")) {
+		err_set(e, E_USAGE, "no unit is aside under %s", again);
+		return NULL;
+	}
+	return json_pack("{s:{s:s}}", "outbox", "again", again);
+}
+
 static int setup(void **state)
 {
 	static struct desk d;
 	struct err e = {0};
 	memset(&d, 0, sizeof(d));
 	snprintf(d.path, sizeof(d.path), "/tmp/test_control.%d.sock", (int)getpid());
-	const struct control_face face = {status, stop, &d};
+	const struct control_face face = {status, stop, &d, upload};
 	*state = &d;
 	return control_start(d.path, &face, &d.control, &e) ? 0 : -1;
 }
@@ -168,6 +178,44 @@ static void second_line_on_a_living_socket_is_refused_and_a_dead_one_replaced(vo
 	control_stop(second);
 }
 
+/* The member of the answer's outbox, or the error's code. */
+static const char *ask_upload(const struct desk *d, const char *again, char *out, size_t room)
+{
+	struct client *c;
+	struct err e = {0};
+	json_t *answer = NULL;
+	AUTO(json) json_t *request = again ? json_pack("{s:s, s:s}", "do", "upload", "again", again) : json_pack("{s:s}", "do", "upload");
+	assert_true(client_open(d->path, &c, &e));
+	if (client_ask(c, request, clock_steady_ms() + 5000, &answer, &e))
+		snprintf(out, room, "ok %s", json_text_or(json_object_get(answer, "outbox"), "again", "?"));
+	else
+		snprintf(out, room, "%s", err_row(e.code)->code);
+	json_decref(answer);
+	client_close(c);
+	return out;
+}
+
+static void upload_names_a_unit_or_none_and_its_refusal_is_answered(void **state)
+{
+	struct desk *d = *state;
+	char out[64];
+	assert_string_equal(ask_upload(d, NULL, out, sizeof(out)), "ok ");
+	assert_string_equal(ask_upload(d, "unit-7", out, sizeof(out)), "ok unit-7");
+	assert_string_equal(ask_upload(d, "nobody", out, sizeof(out)), "E-CFG-003");
+}
+
+static void a_line_without_an_outbox_refuses_to_upload(void **state)
+{
+	struct desk *d = *state, other = {0};
+	struct err e = {0};
+	char out[64];
+	snprintf(other.path, sizeof(other.path), "%.50s.other", d->path);
+	const struct control_face face = {status, stop, &other, NULL};
+	assert_true(control_start(other.path, &face, &other.control, &e));
+	assert_string_equal(ask_upload(&other, NULL, out, sizeof(out)), "E-CFG-003");
+	control_stop(other.control);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -175,6 +223,8 @@ int main(void)
 		cmocka_unit_test_setup_teardown(watcher_gets_the_snapshot_first_and_then_events, setup, teardown),
 		cmocka_unit_test_setup_teardown(watcher_that_does_not_read_is_dropped_and_holds_nobody_up, setup, teardown),
 		cmocka_unit_test_setup_teardown(garbage_and_endless_requests_end_only_their_own_connection, setup, teardown),
+		cmocka_unit_test_setup_teardown(upload_names_a_unit_or_none_and_its_refusal_is_answered, setup, teardown),
+		cmocka_unit_test_setup_teardown(a_line_without_an_outbox_refuses_to_upload, setup, teardown),
 		cmocka_unit_test_setup_teardown(second_line_on_a_living_socket_is_refused_and_a_dead_one_replaced, setup, teardown),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
