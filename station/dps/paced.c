@@ -3,28 +3,30 @@
 
 #include "station/dps/answer.h"
 
-static enum pacer_outcome outcome_of(const struct http_response *r)
+static bool is_busy(const struct http_response *r)
 {
-	if (answer_code(r->status) != E_DPS_BUSY)
-		return PACER_GOOD;
-	return r->status == 429 || r->status == 503 || r->retry_after_ms >= 0 ? PACER_BUSY : PACER_LOST;
+	return answer_code(r->status) == E_DPS_BUSY && (r->status == 429 || r->status == 503 || r->retry_after_ms >= 0);
 }
 
-static bool is_of_the_way(enum err_code code)
+/* No answer, or one as good as none. */
+static bool is_lost(const struct http_response *r, const struct err *why)
 {
-	return code == E_NET || code == E_TLS || code == E_PROXY || code == E_DPS_ANSWER;
+	if (!why->code)
+		return answer_code(r->status) == E_DPS_BUSY;
+	return why->code == E_NET || why->code == E_TLS || why->code == E_PROXY || why->code == E_DPS_ANSWER;
 }
 
 bool paced_send(struct pacer *p, enum paced_patience patience, uint32_t operations, struct http *h,
 		const struct http_request *request, struct http_response *ret, struct err *e)
 {
 	struct err why = {0};
+	bool all = patience == PACED_ALL;
 	if (!pacer_enter(p, operations, request->deadline_ms, e))
 		return false;
-	if (!http_send(h, request, ret, &why)) {
-		pacer_done(p, is_of_the_way(why.code) ? PACER_LOST : PACER_GOOD, -1);
-		return err_native(e, why.code, why.native, "%s", why.what);
-	}
-	pacer_done(p, outcome_of(ret), patience == PACED_ALL ? ret->retry_after_ms : -1);
-	return true;
+	bool ok = http_send(h, request, ret, &why);
+	if (ok && is_busy(ret))
+		pacer_done(p, PACER_BUSY, all ? ret->retry_after_ms : -1);
+	else
+		pacer_done(p, all && is_lost(ret, &why) ? PACER_LOST : PACER_GOOD, -1);
+	return ok || err_native(e, why.code, why.native, "%s", why.what);
 }

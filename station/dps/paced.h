@@ -6,8 +6,9 @@
 #include "station/dps/http.h"
 #include "station/dps/pacer.h"
 
-/* Whom a Retry-After holds back, until its time: everybody at this pace, or only the one who was told, who sees to it
- * himself, while the others go by the pacer's own back-off. */
+/* Whom trouble holds back. All: a Retry-After, and an answer that did not come, count for everybody at this pace. One:
+ * they are the business of the one who met them, who waits or gives up by himself, and the others hear of it only that
+ * the service was busy, which the pacer's own back-off answers. */
 enum paced_patience { PACED_ALL, PACED_ONE };
 
 /* As http_send, and E_DPS_BUSY, with nothing sent, if the pace allows no request by its deadline. Who failed for reasons

@@ -3,7 +3,7 @@
  * here with the key that is in the device. The station's own credentials play no part.
  *
  * Registrations keep a pace of their own (pacer.h), since the service counts them apart. A Retry-After holds back the
- * device that was told; the others go by the pace and its back-off. */
+ * device that was told, and an answer that did not come nobody; the others go by the pace, and its back-off after a 429. */
 #ifndef STATION_DPS_RUNTIME_H
 #define STATION_DPS_RUNTIME_H
 

@@ -325,11 +325,11 @@ void device_fini(struct device *d)
 void emulator_start(struct emulator *m, const struct folder *f, const char *const *args)
 {
 	const char *argv[24] = {from_environment("DPS_EMULATOR"), "--listen", "127.0.0.1:0", "--state",
-				folder_at(f, "state")};
+				folder_at(f, "state"), "--record-traffic", folder_at(f, "traffic")};
 	AUTO(bytes) struct bytes text = {0};
 	struct err e = {0};
 	char line[4096];
-	size_t n = 5;
+	size_t n = 7;
 
 	for (; *args && n + 1 < COUNT_OF(argv); args++)
 		argv[n++] = *args;
@@ -342,9 +342,13 @@ void emulator_start(struct emulator *m, const struct folder *f, const char *cons
 
 void emulator_stop(struct emulator *m)
 {
+	char command[512];
+
 	assert_int_equal(beside_end(&m->process, SIGTERM), 0);
 	json_decref(m->endpoint);
 	m->endpoint = NULL;
+	snprintf(command, sizeof(command), "%s traffic", from_environment("CONTRACT_CHECK"));
+	run_shell(m->folder, command);
 }
 
 void emulator_rules(const struct emulator *m, const char *json)

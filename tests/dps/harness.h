@@ -68,6 +68,7 @@ struct emulator {
 	const struct folder *folder;
 };
 void emulator_start(struct emulator *m, const struct folder *f, const char *const *args);
+/* Ends it; what the tests sent must have kept the published contract (tests/contract). */
 void emulator_stop(struct emulator *m);
 /* Replaces the rule file; "[]" for none. The emulator must have been started with --rules FOLDER/rules.json. */
 void emulator_rules(const struct emulator *m, const char *json);

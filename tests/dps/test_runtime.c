@@ -215,6 +215,36 @@ static void cut_before_or_behind_the_effect_is_the_network_and_the_next_try_succ
 	}
 }
 
+/* In an outage a unit ends at once, whatever the units before it met; only a busy service makes the next one wait. */
+static void lost_answer_holds_back_nobody_and_a_busy_service_everybody(void **state)
+{
+	struct runtime_result r;
+	struct dps *d = dps;
+	struct err e = {0};
+	emulator_client(&emulator, "provisioningserviceowner", NULL, &dps);
+	emulator_rules(&emulator, "[{\"match\":{\"method\":\"PUT\"},\"do\":{\"cut_before\":\"close\"}}]");
+	for (int i = 0; i < 8; i++) {
+		err_clear(&e);
+		assert_fails(registers("unit-1", "unit-1", "line", 10000, &r, &e), &e, E_NET);
+		assert_int_equal(pacer_left_ms(dps_device_pacer(dps)), 0);
+	}
+	emulator_rules(&emulator, "[{\"match\":{\"method\":\"PUT\"},\"do\":{\"status\":429}}]");
+	err_clear(&e);
+	int64_t start = clock_steady_ms();
+	assert_fails(registers("unit-1", "unit-1", "line", 10000, &r, &e), &e, E_DPS_BUSY);
+	assert_int_equal(r.requests, 1);
+	/* Half a second at least, unless this machine was slower than that. */
+	assert_true(pacer_left_ms(dps_device_pacer(dps)) > 0 || clock_steady_ms() - start > 400);
+	/* Who has less time than is left hears it at once, and nothing is sent. */
+	assert_ok((err_clear(&e), pacer_enter(dps_device_pacer(dps), 1, in_ms(10000), &e)), &e);
+	pacer_done(dps_device_pacer(dps), PACER_BUSY, 60000);
+	assert_fails(registers("unit-1", "unit-1", "line", 10000, &r, &e), &e, E_DPS_BUSY);
+	assert_int_equal(r.requests, 0);
+	assert_in_range(r.retry_after_ms, 1, 68000);
+	dps_close(dps);
+	dps = d;
+}
+
 static void answer_that_comes_too_late_is_the_network(void **state)
 {
 	struct runtime_result r;
@@ -274,6 +304,7 @@ int main(void)
 		cmocka_unit_test_teardown(trouble_of_the_service_without_a_time_is_given_back_at_once, no_rules),
 		cmocka_unit_test_teardown(undecided_at_the_deadline_is_the_network, no_rules),
 		cmocka_unit_test_teardown(cut_before_or_behind_the_effect_is_the_network_and_the_next_try_succeeds, no_rules),
+		cmocka_unit_test_teardown(lost_answer_holds_back_nobody_and_a_busy_service_everybody, no_rules),
 		cmocka_unit_test_teardown(answer_that_comes_too_late_is_the_network, no_rules),
 		cmocka_unit_test(many_slots_rehearse_at_once_each_as_itself),
 	};
