@@ -164,6 +164,89 @@ static void ek_that_is_foreign_stays_unless_it_may_be_replaced(void **state)
 	unit_end(&u);
 }
 
+/* ---- DPS's TPM attestation ---- */
+
+static bool make_storage(struct rig_unit *u, bool replace, struct driver_key_made *ret, struct err *e)
+{
+	const struct driver_key_request req = {.storage = 1, .replace_other = replace};
+	bool ok = u->driver->make_key(u->state, rig_call(u, RIG_MS), &req, ret, e);
+	rig_take(u);
+	return ok;
+}
+
+static void storage_root_key_is_made_once_and_used_as_it_is(void **state)
+{
+	struct rig_unit u;
+	struct driver_key_made made;
+	AUTO(bytes) struct bytes first = {0};
+	/* The same place, with a key of another kind in it. */
+	const struct driver_key_request leaf = {.seed = {9}, .handle = 0x81000001, .replace_other = 1};
+	unit_begin(&u, now.serial);
+	OK(u.driver->make_key(u.state, rig_call(&u, RIG_MS), &leaf, &made, &e));
+	rig_take(&u);
+	REFUSED(make_storage(&u, false, &made, &e), E_KEY_OTHER);
+	OK(make_storage(&u, true, &made, &e));
+	assert_int_equal(made.made, 1);
+	assert_int_equal(u.evidence[EVIDENCE_LEAF_PUBLIC].len, 284);
+	OK(bytes_set(&first, u.evidence[EVIDENCE_LEAF_PUBLIC].data, u.evidence[EVIDENCE_LEAF_PUBLIC].len, &e));
+	unsigned written = rig_count(now.serial, now.keys);
+	unit_again(&u);
+	OK(make_storage(&u, false, &made, &e));
+	assert_int_equal(made.made, 0);
+	assert_true(bytes_equal(&first, &u.evidence[EVIDENCE_LEAF_PUBLIC]));
+	assert_int_equal(rig_count(now.serial, now.keys), written);
+	unit_end(&u);
+}
+
+static void part(struct driver_blob *b, const void *data, uint16_t len)
+{
+	b->data[b->len++] = (uint8_t)(len >> 8);
+	b->data[b->len++] = (uint8_t)len;
+	if (data)
+		memcpy(b->data + b->len, data, len);
+	else
+		memset(b->data + b->len, 0xa5, len);
+	b->len += len;
+}
+
+/* In its form a key that DPS wrapped (docs/tpm-bridge.md, section 4), and made for nobody. */
+static struct driver_blob blob_for_nobody(void)
+{
+	static const uint8_t public[] = {0x00, 0x08, 0x00, 0x0b, 0x00, 0x04, 0x00, 0x40, 0x00, 0x00, 0x00, 0x05, 0x00, 0x0b, 0x00, 0x00};
+	struct driver_blob b = {0};
+	part(&b, NULL, 52);
+	part(&b, NULL, 256);
+	part(&b, NULL, 142);
+	part(&b, NULL, 256);
+	part(&b, public, sizeof(public));
+	part(&b, NULL, 90);
+	return b;
+}
+
+static void wrapped_key_that_is_none_or_for_nobody_is_refused(void **state)
+{
+	struct rig_unit u;
+	struct driver_key_made made;
+	const struct driver_blob whole = blob_for_nobody();
+	const struct driver_text text = {.len = 3, .data = "abc"};
+	uint8_t mac[SHA256_SIZE];
+	unit_begin(&u, now.serial);
+	OK(make_storage(&u, true, &made, &e));
+	REFUSED(u.driver->import_identity(u.state, rig_call(&u, RIG_MS), &whole, &e), E_CHALLENGE);
+	for (uint32_t len = 0; len < whole.len - 92; len++) {	/* up to the end of part 5 */
+		struct driver_blob cut = whole;
+		cut.len = len;
+		REFUSED(u.driver->import_identity(u.state, rig_call(&u, RIG_MS), &cut, &e), E_CHALLENGE);
+	}
+	for (uint32_t at = 0; at < 2; at++) {	/* a size beyond everything */
+		struct driver_blob wrong = whole;
+		wrong.data[at] = 0xff;
+		REFUSED(u.driver->import_identity(u.state, rig_call(&u, RIG_MS), &wrong, &e), E_CHALLENGE);
+	}
+	REFUSED(u.driver->sign_identity(u.state, rig_call(&u, RIG_MS), &text, mac, &e), E_TPM);
+	unit_end(&u);
+}
+
 const struct conform_test conform_key[] = {
 	BOTH(identity_is_the_same_twice),
 	TPM_ONLY(ek_is_read_twice_the_same_and_nothing_is_made),
@@ -172,6 +255,8 @@ const struct conform_test conform_key[] = {
 	BOTH(judge_accepts_the_unit_and_what_was_installed),
 	TPM_ONLY(credential_of_another_challenge_is_refused),
 	CSR_ONLY(request_of_another_visit_is_refused),
+	TPM_ONLY(storage_root_key_is_made_once_and_used_as_it_is),
+	TPM_ONLY(wrapped_key_that_is_none_or_for_nobody_is_refused),
 	TPM_ONLY(ek_that_is_missing_is_made_of_the_template),
 	TPM_ONLY(ek_that_is_foreign_stays_unless_it_may_be_replaced),
 	{0},

@@ -112,8 +112,8 @@ static bool make_key_new(struct rig_unit *u, struct err *e)
 	return make_key(u, 'n', true, &made, e);
 }
 
-/* A key that a TPM derives is the same whenever it is made. A unit that makes one by chance has the one that it first showed: before
- * that nobody knew it, so there it is asked for before the cut. */
+/* A key that a TPM derives is the same whenever it is made. A unit that makes its keys by chance has the one that it first
+ * showed: there it is not made anew. */
 static void power_cut_in_make_key_still_gives_the_one_key_of_the_job(void **state)
 {
 	static const char *const knobs[] = {"cut_before", "cut_after"};

@@ -6,7 +6,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#define TESTS_MAX 40
+#define TESTS_MAX 60
 
 static int test_end(void **state)
 {
@@ -21,7 +21,9 @@ static bool fits(const struct conform_test *t)
 
 static int run(const struct driver *d, bool wrapped)
 {
-	static const struct conform_test *const parts[] = {conform_key, conform_install, conform_time, conform_power, conform_child};
+	static const struct conform_test *const parts[] = {
+		conform_key, conform_install, conform_time, conform_power, conform_child, conform_line,
+	};
 	struct CMUnitTest tests[TESTS_MAX];
 	size_t count = 0;
 	char name[DRIVER_TEXT + 16];

@@ -84,6 +84,7 @@ struct conform_test {
 #define BOTH(name) {#name, name, true, true}
 #define TPM_ONLY(name) {#name, name, true, false}
 #define CSR_ONLY(name) {#name, name, false, true}
-extern const struct conform_test conform_key[], conform_install[], conform_time[], conform_power[], conform_child[];	/* end with zero */
+/* Each ends with a zero row. */
+extern const struct conform_test conform_key[], conform_install[], conform_time[], conform_power[], conform_child[], conform_line[];
 
 #endif

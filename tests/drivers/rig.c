@@ -141,7 +141,9 @@ void rig_clear(void)
 
 void rig_make_new(const char *serial)
 {
-	static const char *const stored[] = {"bundle.bin", "closed", "leaf.pem", "chain.pem", "registration.json", "endpoint.json"};
+	static const char *const stored[] = {
+		"bundle.bin", "closed", "leaf.pem", "chain.pem", "registration.json", "endpoint.json", "key.pem",
+	};
 	static const char *const knobs[] = {"delay_ms 0", "busy 0", "cut_before 0", "cut_after 0", "cut_commit never"};
 	char path[300];
 	rig_unplug(serial);

@@ -30,7 +30,8 @@ void rig_unplug(const char *serial);
 void rig_clear(void);
 /* Waits until the bus says that the device in port 1 has gone: after a power cut. */
 void rig_wait_left(void);
-/* Unplugs and removes what was stored: no bundle, factory mode open. Keys stay. Knobs are turned back. */
+/* Unplugs and removes what was stored: no bundle, factory mode open. A TPM's keys stay. Knobs that every kind has are turned
+ * back. */
 void rig_make_new(const char *serial);
 
 struct rig_unit {

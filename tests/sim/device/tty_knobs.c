@@ -58,6 +58,8 @@ static bool cut_of(const char *text, enum store_cut *ret, struct why *w)
 	return ok;
 }
 
+const struct tty_knobs tty_knobs_default = { .banner = 1, .dtr_reset = 1, .version = 1 };
+
 #define AT(member) offsetof(struct tty_knobs, member)
 static const struct {
 	const char *name;
@@ -76,6 +78,10 @@ static bool knob_set(struct tty_knobs *k, const char *name, const char *value, s
 	for (size_t i = 0; i < sizeof numbers / sizeof *numbers; i++)
 		if (strcmp(name, numbers[i].name) == 0)
 			return number_of(value, numbers[i].max, (unsigned *)(void *)((char *)k + numbers[i].at), w);
+	if (strcmp(name, "all") == 0 && strcmp(value, "default") == 0) {
+		*k = tty_knobs_default;
+		return true;
+	}
 	if (strcmp(name, "reset_before") == 0)
 		return trigger_of(value, &k->reset_before, w);
 	if (strcmp(name, "cut_before") == 0)

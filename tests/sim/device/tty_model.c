@@ -30,7 +30,7 @@ void tty_model_init(struct tty_model *m, const struct identity *id)
 
 	memset(m, 0, sizeof *m);
 	m->id = *id;
-	m->knobs = (struct tty_knobs){ .banner = 1, .dtr_reset = 1, .version = 1 };
+	m->knobs = tty_knobs_default;
 	m->random = 88172645463325252u;
 	for (const char *c = id->serial; *c; c++)
 		m->random = m->random * 31 + (uint8_t)*c;
@@ -372,9 +372,10 @@ enum work tty_model_work(struct tty_model *m)
 			done = request_work(m, &r);
 		else
 			m->stats.skipped += len > 0;
-		if (m->knobs.flood)
-			while (m->out_len < TTY_ROOM / 2)
-				say_noise(m);
+		while (m->knobs.flood && m->out_len < TTY_ROOM / 2) {
+			say_noise(m);
+			say(m, "\r\n", 2);
+		}
 	}
 	pthread_mutex_unlock(&m->lock);
 	return done;

@@ -58,6 +58,9 @@ struct tty_knobs {
 	char serial_inside[65]; /* what it says, where that is not its own: a duplicate */
 };
 
+/* A boot banner at every opening, and otherwise a good line. */
+extern const struct tty_knobs tty_knobs_default;
+
 struct tty_stats {
 	unsigned lines, by_word[TTY_WORDS];
 	unsigned refused, busy, skipped, lost, damaged, noise, resets, keys_made, power_ons, power_cuts;
@@ -115,6 +118,7 @@ bool tty_model_wait(struct tty_model *m);
 /* Does one piece of it. */
 enum work tty_model_work(struct tty_model *m);
 
+/* Sets a knob by its name; ("all", "default") turns every one back. */
 MUST_CHECK bool tty_model_knob(struct tty_model *m, const char *name, const char *value, struct why *w);
 void tty_model_stats(struct tty_model *m, char *text, size_t room);
 

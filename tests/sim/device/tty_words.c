@@ -97,9 +97,22 @@ static void do_get(struct talk *t)
 		no(t, "bad");
 }
 
-static void shown_hash(const struct talk *t, char to[65])
+static void stored_hash(const struct talk *t, char to[65])
 {
 	hex_of(t->m->store.bundle_hash, 32, to);
+}
+
+/* What it says to have stored: a device that lies has another first byte, everywhere. */
+static void shown_hash(const struct talk *t, char to[65])
+{
+	const struct store *s = &t->m->store;
+	uint8_t other[TTY_BUNDLE];
+	stored_hash(t, to);
+	if (t->knobs->lie != LIE_READBACK || !s->bundle || s->bundle_len > sizeof other)
+		return;
+	memcpy(other, s->bundle, s->bundle_len);
+	other[0] ^= 1;
+	hash_text(other, s->bundle_len, to);
 }
 
 static void do_state(struct talk *t)
@@ -232,7 +245,7 @@ static void do_commit(struct talk *t)
 	struct tty_model *m = t->m;
 	char hash[65];
 	struct why why;
-	shown_hash(t, hash);
+	stored_hash(t, hash);
 	if (m->store.bundle && strcmp(hash, t->word[1]) == 0) {
 		ok(t, "%s", "");
 		return;
@@ -273,7 +286,7 @@ static void do_part(struct talk *t)
 	}
 	size_t n = len - at < TTY_PIECE ? len - at : TTY_PIECE;
 	memcpy(piece, from + at, n);
-	if (bundle && t->knobs->lie == LIE_READBACK)
+	if (bundle && at == 0 && t->knobs->lie == LIE_READBACK)
 		piece[0] ^= 1;
 	EVP_EncodeBlock((uint8_t *)text, piece, (int)n);
 	ok(t, "%s", text);
@@ -283,7 +296,7 @@ static void do_finish(struct talk *t)
 {
 	char hash[65];
 	struct why why;
-	shown_hash(t, hash);
+	stored_hash(t, hash);
 	if (!t->m->store.bundle || strcmp(hash, t->word[1]) != 0)
 		no(t, "bad");
 	else if (!t->m->store.closed && (t->knobs->storage_full || !store_finish(&t->m->store, &why)))
