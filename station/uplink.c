@@ -237,13 +237,12 @@ static bool wait_for_turn(struct uplink *u)
 {
 	for (;;) {
 		int64_t now = clock_steady_ms(), pace_ms = u->offline ? 0 : dps_pace_left_ms(u->dps);
+		bool probing = u->offline && u->busy;
 		if (u->stopping || u->broken || drain_is_over(u))
 			return false;
-		if (u->offline && u->busy)
-			pthread_cond_wait(&u->news, &u->lock);
-		else if (now < u->retry_ms)
+		if (!probing && now < u->retry_ms)
 			wait_until(u, u->retry_ms);
-		else if (!has_work(u))
+		else if (probing || !has_work(u))
 			pthread_cond_wait(&u->news, &u->lock);
 		else if (pace_ms > 0)
 			wait_until(u, now + pace_ms);
