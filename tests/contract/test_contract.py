@@ -136,7 +136,8 @@ class Contract(Case):
 def put_group(t):
     name = t.new_id("group")
     return Call(t.group_body(name, provisioningStatus="disabled", iotHubs=["hub-1.azure-devices.net"], allocationPolicy="static",
-                             capabilities={"iotEdge": True}, reprovisionPolicy={"updateHubAssignment": True, "migrateDeviceData": False},
+                             capabilities={"iotEdge": True},
+                             reprovisionPolicy={"updateHubAssignment": True, "migrateDeviceData": False},
                              initialTwin={"tags": {"lot": "A7"}, "properties": {"desired": {"rate": 5}}}), id=name)
 
 
@@ -286,7 +287,7 @@ def of_another_scope(t):
 
 
 def challenged(t):
-    name, key = t.made_entry(), None
+    name = t.made_entry()
     entry = t.emulator.service("GET", "/enrollments/" + name).json
     key = entry["attestation"]["tpm"]["endorsementKey"]
     return Call({"registrationId": name, "tpm": {"endorsementKey": key, "storageRootKey": ek(attributes=0x30472)}},

@@ -63,7 +63,8 @@ class Requests(unittest.TestCase):
         self.assertEqual(self.found(query={}), ["query api-version is missing"])
         self.assertEqual(self.found(query={"api-version": ""}), ["query api-version: too short"])
         self.assertEqual(self.found(query={**VERSION, "force": "1"}), ["query force: no such parameter"])
-        self.assertEqual(self.found(headers={**JSON, "x-ms-continuation": "x"}), ["header x-ms-continuation: no such parameter"])
+        self.assertEqual(self.found(headers={**JSON, "x-ms-continuation": "x"}),
+                         ["header x-ms-continuation: no such parameter"])
         self.assertEqual(self.found(headers={"content-type": "text/plain"}), ["the body's type is text/plain"])
         self.assertEqual(self.found({}, op=operation("EnrollmentGroup_Get")), ["there is a body where none belongs"])
 
@@ -73,7 +74,8 @@ class Answers(unittest.TestCase):
         return list(answer_breaks(operation(name), status, headers, body))
 
     def test_an_answer_is_held_against_what_is_published_for_its_status(self):
-        error = {"errorCode": 404201, "trackingId": "x", "message": "y", "info": {"a": "b"}, "timestampUtc": "2026-01-01T00:00:00.5Z"}
+        error = {"errorCode": 404201, "trackingId": "x", "message": "y", "info": {"a": "b"},
+                 "timestampUtc": "2026-01-01T00:00:00.5Z"}
         get = "IndividualEnrollment_Get"
         self.assertEqual(self.found(get, 200, {**GOOD, "registrationState": {"status": "assigned"}}), [])
         self.assertEqual(self.found(get, 404, error), [])
@@ -93,7 +95,8 @@ class Answers(unittest.TestCase):
                          ["header retry-after: 'soon' is no integer"])
 
     def test_a_tpms_challenge_has_a_form_of_its_own(self):
-        name, challenge = "RuntimeRegistration_RegisterDevice", {"message": "m", "authenticationKey": "k", "keyName": "registration"}
+        name = "RuntimeRegistration_RegisterDevice"
+        challenge = {"message": "m", "authenticationKey": "k", "keyName": "registration"}
         self.assertEqual(self.found(name, 401, challenge), [])
         self.assertEqual(self.found(name, 401, {**challenge, "status": "x"}), ["body.status: no such property"])
         self.assertTrue(self.found(name, 400, challenge))

@@ -188,7 +188,9 @@ static enum refusal prove_by_challenge(const struct service *svc, const struct r
 		!tpm_key_read(&p->ek, json_string_value(json_object_get(c, "endorsementKey"))) ||
 		!tpm_key_read(&p->srk, json_string_value(json_object_get(c, "storageRootKey"))))
 		return WRONG_TOKEN;
-	return is_enrolled_ek(p->entry, &p->ek) ? PROVED : WRONG_EK;
+	if (!is_enrolled_ek(p->entry, &p->ek))
+		return WRONG_EK;
+	return is_disabled(p->entry) ? DISABLED : PROVED;
 }
 
 static enum refusal prove_by_tpm(const struct service *svc, const struct request *r, const struct sas *t,
@@ -201,10 +203,10 @@ static enum refusal prove_by_tpm(const struct service *svc, const struct request
 	if (sent && (!tpm_key_read(&p->ek, json_string_value(json_object_get(sent, "endorsementKey"))) ||
 		!is_enrolled_ek(p->entry, &p->ek)))
 		return WRONG_EK;
-	if (is_disabled(p->entry))
-		return DISABLED;
 	if (t->sig)
 		return prove_by_challenge(svc, r, t, p);
+	if (is_disabled(p->entry))
+		return DISABLED;
 	return tpm_key_read(&p->srk, json_string_value(json_object_get(sent, "storageRootKey"))) ? CHALLENGED : WRONG_EK;
 }
 

@@ -3,6 +3,8 @@
 import base64
 import hashlib
 import hmac
+import json
+import os
 import time
 import urllib.parse
 
@@ -25,6 +27,18 @@ def tpm_attestation(ek, **more):
 
 class ByTpm(Case):
     @classmethod
+    def prepare(cls):
+        cls.rules = os.path.join(cls.folder, "rules.json")
+        cls.set_rules([])
+        cls.args = ("--rules", cls.rules)
+
+    @classmethod
+    def set_rules(cls, rules):
+        with open(cls.rules + ".new", "w") as f:
+            json.dump(rules, f)
+        os.rename(cls.rules + ".new", cls.rules)
+
+    @classmethod
     def setUpClass(cls):
         super().setUpClass()
         cls.tpm, cls.other = Tpm(cls.folder), Tpm(cls.folder)
@@ -35,9 +49,9 @@ class ByTpm(Case):
         cls.other.close()
         super().tearDownClass()
 
-    def enroll(self, name, tpm=None, **fields):
+    def enroll(self, name, tag=None, tpm=None, **fields):
         body = {"registrationId": name, "attestation": tpm_attestation((tpm or self.tpm).ek), **fields}
-        answer = self.emulator.service("PUT", "/enrollments/" + name, body, if_match=None)
+        answer = self.emulator.service("PUT", "/enrollments/" + name, body, if_match=tag)
         self.assertEqual(answer.status, 200, answer.raw)
 
     def ask(self, name, tpm=None, auth=None, method="PUT", path="/register", **tpm_fields):
@@ -104,6 +118,29 @@ class ByTpm(Case):
         token = self.token("voids")
         self.assertNotEqual(self.challenged("voids"), first)
         self.refused(self.ask("voids", auth=token), 401002)
+
+    def test_a_challenge_lives_for_an_hour(self):
+        self.enroll("hour")
+        self.tpm.take_key(self.challenged("hour"))
+        token = self.token("hour", ttl=9000)
+        self.addCleanup(self.set_rules, [])
+        for seconds, status in ((3700, 401), (3500, 202)):
+            self.set_rules([{"match": {"path": "/hour/"}, "do": {"clock_skew_s": seconds}}])
+            self.assertEqual(self.ask("hour", auth=token).status, status)
+
+    def test_a_tpm_that_proved_itself_may_be_told_late_that_it_is_disabled(self):
+        self.enroll("late")
+        self.tpm.take_key(self.challenged("late"))
+        token = self.token("late")
+        self.enroll("late", "*", provisioningStatus="disabled")
+        self.refused(self.ask("late", auth=token), 401002)
+        self.addCleanup(self.set_rules, [])
+        self.set_rules([{"match": {"path": "/late/"}, "do": {"async_failure": True, "polls": 0}}])
+        self.refused(self.ask("late"), 401002)
+        begun = self.ask("late", auth=token)
+        self.assertEqual(begun.status, 202)
+        done = self.ask("late", auth=token, method="GET", path="/operations/" + begun.json["operationId"])
+        self.assertEqual((done.status, done.json["status"]), (200, "disabled"))
 
     def test_another_tpm_cannot_use_the_challenge(self):
         self.enroll("mine")
