@@ -128,6 +128,13 @@ static bool is_missing(const struct http_response *r)
 	return answer_is_not_found(r) || r->status == 412;
 }
 
+/* Any web server says 200; what DPS has is JSON. */
+static bool is_of_dps(const struct http_response *r, struct err *e)
+{
+	AUTO(json) json_t *body = NULL;
+	return answer_is_good(r, e) && (r->status == 204 || answer_object(r, &body, e));
+}
+
 static bool row_of_right(struct walk *w, const struct probe *p, const struct http_response *r)
 {
 	struct err why = {0};
@@ -136,7 +143,7 @@ static bool row_of_right(struct walk *w, const struct probe *p, const struct htt
 		return row_bad(w, "right", &why);
 	}
 	const char *text = is_missing(r) ? p->missing : p->found;
-	if (!is_missing(r) && !answer_is_good(r, &why))
+	if (!is_missing(r) && !is_of_dps(r, &why))
 		return row_bad(w, "answer", &why);
 	if (!text) {
 		err_set(&why, E_DPS_ANSWER, "%s of %s took effect without its etag", p->method, p->id);
@@ -155,7 +162,7 @@ static bool rows_of_first_answer(struct walk *w, const struct http_response *r)
 		answer_refuse(r, E_DPS_AUTH, &why);
 		return row_bad(w, "token", &why);
 	}
-	if (r->status != 403 && !is_missing(r) && !answer_is_good(r, &why))
+	if (r->status != 403 && !is_missing(r) && !is_of_dps(r, &why))
 		return row_bad(w, "answer", &why);
 	return row_good(w, "token", "accepted");
 }
