@@ -198,42 +198,43 @@ static void storage_root_key_is_made_once_and_used_as_it_is(void **state)
 	unit_end(&u);
 }
 
-static void part(struct driver_blob *b, const void *data, uint16_t len)
+static void part(struct driver_blob *b, const void *data, uint32_t len)
 {
 	b->data[b->len++] = (uint8_t)(len >> 8);
 	b->data[b->len++] = (uint8_t)len;
-	if (data)
-		memcpy(b->data + b->len, data, len);
-	else
-		memset(b->data + b->len, 0xa5, len);
+	memcpy(b->data + b->len, data, len);
 	b->len += len;
 }
 
-/* In its form a key that DPS wrapped (docs/tpm-bridge.md, section 4), and made for nobody. */
-static struct driver_blob blob_for_nobody(void)
+/* In its form a key that DPS wrapped (docs/tpm-bridge.md, section 4); its credential is bound to another object. */
+static struct driver_blob blob_of(const struct challenge *c)
 {
 	static const uint8_t public[] = {0x00, 0x08, 0x00, 0x0b, 0x00, 0x04, 0x00, 0x40, 0x00, 0x00, 0x00, 0x05, 0x00, 0x0b, 0x00, 0x00};
+	static const uint8_t any[256] = {1};
 	struct driver_blob b = {0};
-	part(&b, NULL, 52);
-	part(&b, NULL, 256);
-	part(&b, NULL, 142);
-	part(&b, NULL, 256);
+	part(&b, c->blob, c->blob_len);
+	part(&b, c->secret, c->secret_len);
+	part(&b, any, 142);
+	part(&b, any, sizeof(any));
 	part(&b, public, sizeof(public));
-	part(&b, NULL, 90);
 	return b;
 }
 
-static void wrapped_key_that_is_none_or_for_nobody_is_refused(void **state)
+static void wrapped_key_that_is_none_or_for_another_object_is_refused(void **state)
 {
 	struct rig_unit u;
+	struct ek_verdict ek;
 	struct driver_key_made made;
-	const struct driver_blob whole = blob_for_nobody();
 	const struct driver_text text = {.len = 3, .data = "abc"};
 	uint8_t mac[SHA256_SIZE];
 	unit_begin(&u, now.serial);
+	OK(judge_ek(&u, &ek, &e));
+	OK(make_key(&u, 1, true, &made, &e));
+	OK(rig_challenge(&u, CHALLENGE_LEAF, &e));
 	OK(make_storage(&u, true, &made, &e));
+	const struct driver_blob whole = blob_of(&u.challenge);
 	REFUSED(u.driver->import_identity(u.state, rig_call(&u, RIG_MS), &whole, &e), E_CHALLENGE);
-	for (uint32_t len = 0; len < whole.len - 92; len++) {	/* up to the end of part 5 */
+	for (uint32_t len = 0; len < whole.len; len++) {
 		struct driver_blob cut = whole;
 		cut.len = len;
 		REFUSED(u.driver->import_identity(u.state, rig_call(&u, RIG_MS), &cut, &e), E_CHALLENGE);
@@ -256,7 +257,7 @@ const struct conform_test conform_key[] = {
 	TPM_ONLY(credential_of_another_challenge_is_refused),
 	CSR_ONLY(request_of_another_visit_is_refused),
 	TPM_ONLY(storage_root_key_is_made_once_and_used_as_it_is),
-	TPM_ONLY(wrapped_key_that_is_none_or_for_nobody_is_refused),
+	TPM_ONLY(wrapped_key_that_is_none_or_for_another_object_is_refused),
 	TPM_ONLY(ek_that_is_missing_is_made_of_the_template),
 	TPM_ONLY(ek_that_is_foreign_stays_unless_it_may_be_replaced),
 	{0},
