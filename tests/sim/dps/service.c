@@ -338,18 +338,16 @@ static void note(struct service *svc, const struct request *r, const struct answ
 	traffic_write(&svc->traffic, r, a, o->cut);
 }
 
-/* What goes wrong with this request: what a rule says, else what chance says. */
+/* What goes wrong with this request: what the rules say, and chance where they let it pass. */
 static struct fault find_fault(struct service *svc, const struct request *r, const char **ret_chance)
 {
 	struct fault f = {0};
 	enum plane plane = r->op ? r->op->plane : PLANE_NONE;
-	bool ruled = false;
 	if (plane == PLANE_EMULATOR)
 		return f;
 	f = rules_meet(&svc->rules, r->op ? r->op->name : "", r->method, r->target);
-	for (enum effect e = 0; e < EFFECTS; e++)
-		ruled = ruled || f.is_set[e];
-	if (!ruled && (plane == PLANE_SERVICE || plane == PLANE_DEVICE))
+	bool fails = f.is_set[EFFECT_STATUS] || f.is_set[EFFECT_CUT_BEFORE] || f.is_set[EFFECT_CUT_AFTER];
+	if (!fails && (plane == PLANE_SERVICE || plane == PLANE_DEVICE))
 		*ret_chance = chance_meet(&svc->chance, &f);
 	return f;
 }

@@ -60,7 +60,15 @@ class OfOne(Case):
 
 
 class ByChance(Case):
-    args = ("--fault-rate", "0.4", "--fault-seed", "7")
+    @classmethod
+    def prepare(cls):
+        rules = os.path.join(cls.folder, "rules.json")
+        with open(rules, "w") as f:
+            json.dump([{"do": {"latency_ms": 1}}, {"match": {"path": "/ruled"}, "do": {"status": 418}}], f)
+        cls.args = ("--fault-rate", "0.4", "--fault-seed", "7", "--rules", rules)
+
+    def test_what_a_rule_refuses_has_no_other_fault(self):
+        self.assertEqual({self.emulator.service("GET", "/enrollments/ruled").status for _ in range(20)}, {418})
 
     def test_faults_are_of_every_kind_and_counted_and_lie_about_nothing(self):
         heard = {}
