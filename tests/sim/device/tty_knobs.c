@@ -67,6 +67,7 @@ static const struct {
 	unsigned long max;
 } numbers[] = {
 	{ "banner", AT(banner), 1 }, { "echo", AT(echo), 1 }, { "dtr_reset", AT(dtr_reset), 1 }, { "boot_ms", AT(boot_ms), 60000 },
+	{ "tty_late_ms", AT(tty_late_ms), 10000 },
 	{ "noise", AT(noise), 1000 }, { "flood", AT(flood), 1 }, { "loss", AT(loss), 1000 }, { "damage", AT(damage), 1000 },
 	{ "baud", AT(baud), 4000000 }, { "delay_ms", AT(delay_ms), 600000 }, { "busy", AT(busy), 1000000 },
 	{ "stall", AT(stall), 1 }, { "garbage", AT(garbage), 1000000 }, { "version", AT(version), 1000 },

@@ -39,6 +39,7 @@ struct tty_knobs {
 	unsigned banner;    /* 1: prints one when it starts */
 	unsigned echo;      /* 1: sends back what comes */
 	unsigned dtr_reset; /* 1: restarts when the tty is opened */
+	unsigned tty_late_ms; /* so long after it was plugged in the kernel makes its tty */
 	unsigned boot_ms;   /* so long it is deaf after a start */
 	unsigned noise;     /* per mille: a log line before an answer */
 	unsigned flood;     /* 1: an answer is followed by log lines without end */

@@ -106,6 +106,8 @@ static void move_bytes(struct tty_pty *p)
 		p->to_len -= (size_t)n;
 		memmove(p->to_host, p->to_host + n, p->to_len);
 	}
+	if (!p->to_len) /* so that the rest is not left until the next wake */
+		p->to_len = tty_model_in(&p->unit->tty, p->to_host, sizeof p->to_host);
 }
 
 static void drop_output(struct tty_pty *p)

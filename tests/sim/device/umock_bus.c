@@ -264,6 +264,11 @@ static gboolean on_tty_ioctl(UMockdevIoctlBase *base, UMockdevIoctlClient *clien
 	return TRUE;
 }
 
+static void tty_wait(const struct unit *u)
+{
+	g_usleep(1000ul * u->tty.knobs.tty_late_ms);
+}
+
 static bool tty_open(struct umock_bus *b, unsigned port, struct unit *u, struct why *w)
 {
 	char path[512], name[24], node[32];
@@ -334,7 +339,7 @@ static bool bus_plug(struct bus *self, unsigned port, struct unit *u, struct why
 		return false;
 	}
 	b->devnum = devnum;
-	if (device_show(b, port, u, w) && (!u->has_tty || tty_show(b, port, w)))
+	if (device_show(b, port, u, w) && (!u->has_tty || (tty_wait(u), tty_show(b, port, w))))
 		return true;
 	port_empty(p);
 	return false;
