@@ -161,15 +161,16 @@ def children(pid):
 class Factory(Bench):
     """`profile`: further lines of the profile. `slots`: how many; slot NN is port N of the simulated bus.
     `serial`: so many devices without a TPM, SER0001.., with as many more slots behind the others, under the profile "serial"
-    with the lines of `serial_profile`."""
+    with the lines of `serial_profile`. `profiles`: more of them, as name → (lines, numbers of its slots)."""
 
     def __init__(self, devices=2, slots=None, profile="", place=None, dps=(), prepare=True, usb=True, station=None, serial=0,
-                 serial_profile="attestation = x509-individual\n"):
+                 serial_profile="attestation = x509-individual\n", profiles=None):
         super().__init__(devices=devices, place=place, usb=usb, serial=serial)
         self.slots = slots or devices
         self.profile = profile
         self.serial_slots = serial
         self.serial_profile = serial_profile
+        self.profiles = profiles or {}
         self.station = str(station or built(STATION))
         try:
             self.start_dps(*(dps or ("--polls", "0")))
@@ -234,15 +235,19 @@ class Factory(Bench):
                              ca=self.endpoint["ca"], policy=self.policy_name(policy), arm_url=plain_host(self.endpoint["arm"]["url"]),
                              arm_id=self.endpoint["arm"]["id"], arm_role=arm_role,
                              profile=self.profile_lines(self.profile if profile is None else profile))
-        for n in range(1, self.slots + 1):
-            text += "\n[slot %02d]\nport = %s\nprofile = demo\n" % (n, self.slot_port(n))
         if self.serial_slots:
             text += "\n[profile serial]\ndriver = serial_csr\n" + self.serial_profile
-        for n in range(self.slots + 1, self.slots + self.serial_slots + 1):
-            text += "\n[slot %02d]\nport = %s\nprofile = serial\n" % (n, self.slot_port(n))
+        for extra, (lines, _) in self.profiles.items():
+            text += "\n[profile %s]\n" % extra + self.profile_lines(lines)
+        for n in range(1, self.slots + self.serial_slots + 1):
+            text += "\n[slot %02d]\nport = %s\nprofile = %s\n" % (n, self.slot_port(n), self.profile_of(n))
         path = self.dir / ((name or role) + ".conf")
         path.write_text(text)
         return path
+
+    def profile_of(self, slot):
+        named = [name for name, (_, slots) in self.profiles.items() if slot in slots]
+        return named[0] if named else "demo" if slot <= self.slots else "serial"
 
     def profile_lines(self, lines):
         """A profile's lines, with what its attestation and its driver need beside them."""
