@@ -40,6 +40,8 @@ static void print_outbox(const json_t *outbox)
 {
 	char when[CLOCK_TEXT];
 	long long waiting = (long long)json_int_or(outbox, "waiting", 0);
+	if (!outbox)
+		return;
 	printf("for the service: %lld wait, %lld sent, %lld aside", waiting, (long long)json_int_or(outbox, "sent", 0),
 	       (long long)json_int_or(outbox, "aside", 0));
 	clock_text(json_int_or(outbox, "oldest_ms", 0), when);

@@ -103,6 +103,20 @@ class Verbs(unittest.TestCase):
         self.assertEqual(lines[2].split()[:5], ["01", "done", "record", "PASS", "GW-2026-000017"])
         self.assertEqual(len(lines), 12)
 
+    def test_status_says_what_waits_for_the_service(self):
+        outbox = {"waiting": 12, "sent": 3, "aside": 1, "oldest_ms": 1000, "offline": True, "since_ms": 2000, "code": "E-DPS-001",
+                  "sentence": "Gone\x1b.", "what": ""}
+        self.events[0]["outbox"] = outbox
+        self.listen()
+        last = self.station("status", "--config", self.conf).stdout.splitlines()[-1]
+        self.assertEqual(last, "for the service: 12 wait, 3 sent, 1 aside; the oldest since 1970-01-01T00:00:01.000Z; offline since "
+                               "1970-01-01T00:00:02.000Z, E-DPS-001 Gone?.")
+        outbox.update(waiting=0, offline=False)
+        os.unlink(os.path.join(self.dir, "station.sock"))
+        self.listen()
+        last = self.station("status", "--config", self.conf).stdout.splitlines()[-1]
+        self.assertEqual(last, "for the service: 0 wait, 3 sent, 1 aside")
+
     def test_status_json_is_the_answer(self):
         self.listen()
         p = self.station("status", "--config", self.conf, "--json")
