@@ -197,6 +197,13 @@ class Upload(Case):
         self.assertEqual(self.rows("sent"), ids)
         self.assertEqual(len(self.entries("enroll.queued")), 13)
 
+    def test_a_certificate_that_stands_under_another_id_goes_aside_alone(self):
+        ids = self.fill(11)
+        self.factory.ask_service("PUT", "/enrollments/somebody-%s" % ids[3], {**self.body(ids[3]), "registrationId": "somebody-" + ids[3]})
+        self.assertRegex(self.upload(status=1), "aside: %s  E-DPS-011" % ids[3])
+        self.arrived(but=[ids[3]])
+        self.assertIsNone(self.there(ids[3]))
+
     def test_only_what_is_aside_can_be_put_back(self):
         ids = self.fill(1)
         self.upload()
