@@ -113,7 +113,7 @@ static bool id_from_template(const struct job *j, char id[static REGID_ROOM], st
 
 static bool derive_id(struct job *j, struct err *e)
 {
-	char id[REGID_ROOM] = "";
+	char id[REGID_ROOM] = "", device_id[DEVICE_ID_ROOM];
 	switch (j->profile->id) {
 	case ID_EK_SHA256:
 		regid_from_hash(j->ek.ek_sha256, id);
@@ -126,7 +126,8 @@ static bool derive_id(struct job *j, struct err *e)
 			return false;
 		break;
 	}
-	return reserve_id(j, id, e);
+	/* What the unit will be called in its hub is known here too, and fails before anything is signed or counted. */
+	return reserve_id(j, id, e) && way_device_id(j, device_id, e);
 }
 
 /* The identity is counted, and signed where there is something to sign, against the record of the intent. */
@@ -217,13 +218,14 @@ static bool factory_mode_ends_here(const struct job *j)
 	return j->profile->finish && job_is_open(j);
 }
 
+/* A unit that says that it closed, and did not, is asked once more who it is: the next open door is the customer's. */
 static bool finish(struct job *j, struct err *e)
 {
 	const struct driver_call call = job_call(j);
-	if (!device->finish(&j->device, &call, j->row.bundle_sha256, e))
+	if (!device->finish(&j->device, &call, j->row.bundle_sha256, e) || !device->identify(&j->device, &call, &j->identity, e))
 		return false;
-	j->row.closed = true;
-	return true;
+	j->row.closed = j->identity.factory_closed;
+	return j->row.closed || err_set(e, E_UNIT_STORAGE, "it says that factory mode is closed, and then that it is open");
 }
 
 /* A checkpoint leaves the station with every result. */

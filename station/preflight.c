@@ -4,6 +4,7 @@
 #include "drivers/driver.h"
 #include "station/base/clock.h"
 #include "station/base/text.h"
+#include "station/way.h"
 
 #include <dirent.h>
 #include <libgen.h>
@@ -141,10 +142,8 @@ static bool group_is_right(struct line *l, const struct config_profile *p, const
 /* An entry of the unit's own is not there yet; what the profile says of it decides where its devices go. */
 static bool entry_is_right(struct line *l, const struct config_profile *p, struct err *e)
 {
-	static const char *const allocations[] = {
-		[ALLOCATION_ANY] = "", [ALLOCATION_HASHED] = "hashed", [ALLOCATION_GEO] = "geoLatency", [ALLOCATION_STATIC] = "static"};
 	struct group like = {.hub_count = p->hub[0] ? 1 : 0};
-	return p->rehearse_here || (TEXT_COPY(like.id, "(none)", e) && TEXT_COPY(like.allocation, allocations[p->allocation], e) &&
+	return p->rehearse_here || (TEXT_COPY(like.id, "(none)", e) && TEXT_COPY(like.allocation, way_allocation(p), e) &&
 				    check_allocation(l->dps, &like, clock_steady_ms() + CLOUD_MS, e)) || err_in(e, "profile %s", p->name);
 }
 

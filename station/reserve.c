@@ -4,6 +4,7 @@
 #include "station/base/clock.h"
 #include "station/base/text.h"
 #include "station/pipeline.h"
+#include "station/way.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -49,6 +50,41 @@ static bool has_tpm(const struct job *j)
 	return j->driver->proof == PROOF_TPM;
 }
 
+struct intent_found {
+	int64_t time_ms;
+	char type[32];
+};
+
+static bool take_intent(void *ctx, uint64_t index, const char *type, const char *job, const void *entry, size_t len)
+{
+	struct intent_found *found = ctx;
+	struct err ignored = {0};
+	AUTO(json) json_t *text = NULL;
+	(void)index, (void)job;
+	if (json_parse(entry, len, &text, &ignored) && TEXT_COPY(found->type, type, &ignored))
+		found->time_ms = json_int_or(text, "time", -1);
+	return false;
+}
+
+/* The intent as it stands in the log. */
+static bool find_intent(const struct job *j, int64_t index, struct intent_found *ret, struct err *e)
+{
+	*ret = (struct intent_found){.time_ms = -1};
+	if (!audit_scan(j->line->ledger, (uint64_t)index, (uint64_t)index + 1, take_intent, ret, e))
+		return false;
+	return ret->time_ms >= 0 || err_set(e, E_AUDIT, "entry %lld is no intent", (long long)index);
+}
+
+/* A unit that was begun for a certificate does not become one without, nor the reverse. */
+static bool intent_is_of_this_way(const struct job *j, const struct job_row *row, struct err *e)
+{
+	struct intent_found found;
+	if (!find_intent(j, row->intent_index, &found, e))
+		return false;
+	return !strcmp(found.type, intent_type(j->way->certificate ? INTENT_LEAF : INTENT_PERMIT)) ||
+	       err_set(e, E_UNIT_PROFILE, "\"%s\" was begun with another attestation than profile %s has now", row->serial, row->profile);
+}
+
 /* The row must be this unit's in every field that is known already; once an intent to sign is on record, that stands
  * for this profile. */
 static bool row_is_this_unit(const struct job *j, const struct job_row *row, struct err *e)
@@ -62,7 +98,7 @@ static bool row_is_this_unit(const struct job *j, const struct job_row *row, str
 	if (row->intent_index >= 0 && strcmp(row->profile, j->profile->name) != 0)
 		return err_set(e, E_UNIT_PROFILE, "\"%s\" was begun under profile %s; slot %s has %s", row->serial, row->profile,
 			       j->slot->name, j->profile->name);
-	return true;
+	return row->intent_index < 0 || intent_is_of_this_way(j, row, e);
 }
 
 static bool new_row(struct job *j, struct err *e)
@@ -163,29 +199,13 @@ static bool fill_intent(const struct job *j, int64_t time_ms, enum intent_kind k
 	       TEXT_COPY(ret->profile, j->row.profile, e) && TEXT_COPY(ret->order, j->row.order, e);
 }
 
-struct found_time { int64_t time_ms; };
-
-static bool take_time(void *ctx, uint64_t index, const char *type, const char *job, const void *entry, size_t len)
-{
-	struct found_time *found = ctx;
-	struct err ignored = {0};
-	AUTO(json) json_t *text = NULL;
-	(void)index, (void)type, (void)job;
-	if (json_parse(entry, len, &text, &ignored))
-		found->time_ms = json_int_or(text, "time", -1);
-	return false;
-}
-
 /* The intent that stands in the log, with its own time: the leaf that comes of it is the same certificate, however
  * often it is signed. */
 static bool old_intent(struct job *j, enum intent_kind kind, const struct key_public *key, struct intent *ret, struct err *e)
 {
-	struct found_time found = {-1};
-	uint64_t index = (uint64_t)j->row.intent_index;
-	if (!audit_scan(j->line->ledger, index, index + 1, take_time, &found, e))
+	struct intent_found found;
+	if (!find_intent(j, j->row.intent_index, &found, e))
 		return false;
-	if (found.time_ms < 0)
-		return err_set(e, E_AUDIT, "entry %lld is no intent", (long long)j->row.intent_index);
 	return fill_intent(j, found.time_ms, kind, key, ret, e);
 }
 

@@ -5,7 +5,6 @@
 #include "certs/tpm_identity.h"
 #include "station/base/clock.h"
 #include "station/dps/individual.h"
-#include "station/regid.h"
 #include "station/reserve.h"
 #include "station/uplink.h"
 
@@ -68,7 +67,7 @@ static bool enroll_in_group(struct job *j, struct err *e)
 }
 
 /* The template itself was proved with the configuration: what does not fit is what the unit says of itself. */
-static bool device_id(const struct job *j, char ret[static DEVICE_ID_ROOM], struct err *e)
+bool way_device_id(const struct job *j, char ret[static DEVICE_ID_ROOM], struct err *e)
 {
 	const struct regid_facts facts = {j->identity.serial, j->identity.model, j->ek.ek_sha256, j->row.registration_id};
 	const char *template = j->profile->device_id[0] ? j->profile->device_id : "{id}";
@@ -77,21 +76,26 @@ static bool device_id(const struct job *j, char ret[static DEVICE_ID_ROOM], stru
 	       err_set(e, why.code == E_ID_INVALID ? E_ID_UNIT : why.code, "%s", why.what);
 }
 
+const char *way_allocation(const struct config_profile *profile)
+{
+	static const char *const names[] = {
+		[ALLOCATION_ANY] = "", [ALLOCATION_HASHED] = "hashed", [ALLOCATION_GEO] = "geoLatency", [ALLOCATION_STATIC] = "static"};
+	return names[profile->allocation];
+}
+
 /* Queues an entry of the unit's own, and waits until the uplink has told the service. An outage does not stop the unit: what can
  * be done without the service is done, and the rest when it is back. */
 static bool enroll_alone(struct job *j, const struct bytes *leaf, const struct bytes *ek, struct err *e)
 {
-	static const char *const allocations[] = {
-		[ALLOCATION_ANY] = "", [ALLOCATION_HASHED] = "hashed", [ALLOCATION_GEO] = "geoLatency", [ALLOCATION_STATIC] = "static"};
 	const struct config_profile *p = j->profile;
 	char id[DEVICE_ID_ROOM];
 	AUTO(json) json_t *twin = NULL;
 	AUTO(bytes) struct bytes body = {.max = OUTBOX_BODY_MAX};
-	if (!device_id(j, id, e) || (p->twin.len && !json_parse((const char *)p->twin.data, p->twin.len, &twin, e)))
+	if (!way_device_id(j, id, e) || (p->twin.len && !json_parse((const char *)p->twin.data, p->twin.len, &twin, e)))
 		return false;
 	const struct individual_wanted wanted = {
 		.registration_id = j->row.registration_id, .leaf = leaf, .ek = ek, .device_id = id, .hub = p->hub,
-		.allocation = allocations[p->allocation], .twin = twin, .reprovision = (enum individual_reprovision)p->reprovision,
+		.allocation = way_allocation(p), .twin = twin, .reprovision = (enum individual_reprovision)p->reprovision,
 		.edge = p->edge,
 	};
 	err_clear(&j->unsent);
@@ -183,7 +187,7 @@ bool way_is_where_wanted(const struct job *j, const struct registration *state, 
 {
 	char id[DEVICE_ID_ROOM];
 	const char *hub = j->profile->hub;
-	if (!device_id(j, id, e))
+	if (!way_device_id(j, id, e))
 		return false;
 	/* The service spells a registration id in its own case; a device id is spelt as it was told. */
 	bool same = j->profile->device_id[0] ? !strcmp(id, state->device_id) : !strcasecmp(id, state->device_id);

@@ -6,6 +6,7 @@
 
 #include "station/dps/runtime.h"
 #include "station/job.h"
+#include "station/regid.h"
 
 struct way {
 	const char *name;	/* as in profiles */
@@ -19,6 +20,13 @@ struct way {
 };
 
 const struct way *way_of(const struct config_profile *profile);
+
+/* The device's id in its hub, as the profile has it: E_ID_UNIT where what the unit says of itself makes none. The
+ * registration id must be in the row. */
+WARN_UNUSED bool way_device_id(const struct job *j, char ret[static DEVICE_ID_ROOM], struct err *e);
+
+/* As the service spells it: "hashed", "geoLatency", "static"; "" leaves it to the instance. */
+const char *way_allocation(const struct config_profile *profile);
 
 /* True if the service knows the unit by now; otherwise why it does not: the outage that enroll met, or what came of it since. */
 WARN_UNUSED bool way_is_enrolled(struct job *j, struct err *e);

@@ -143,7 +143,7 @@ class MemberOfAGroup(Case):
 
 
 class ByTpm(Case):
-    devices = 4
+    devices = 6
     kind = TPM
 
     def test_endorsement_key_of_another_kind_is_refused_before_anything_is_counted(self):
@@ -205,6 +205,29 @@ class ByTpm(Case):
     @staticmethod
     def mac(key, text):
         return hmac.new(base64.b64decode(key), text.encode(), hashlib.sha256).hexdigest()
+
+    def test_profile_that_changes_its_attestation_holds_the_units_that_it_began(self):
+        for first, second in (("tpm", "x509-individual"), ("x509-individual", "tpm")):
+            with self.subTest(first=first):
+                state = self.state
+                self.start(TPM, first, "finish = no\n")
+                serial = self.unit()
+                name = self.passes(serial)["registration_id"]
+                self.line.stop()
+                self.start(TPM, second, "finish = no\nexisting_key = replace\n")
+                slot = self.visit(serial)
+                self.assertEqual((slot["verdict"], slot["code"]), ("HOLD", "E-ID-005"), slot)
+                self.assertEqual(self.counts(name), (1, 1))
+                self.line.stop()
+                self.setUp()
+                self.assertNotEqual(self.state, state)
+
+    def test_device_id_that_no_hub_takes_fails_the_unit_before_it_is_counted(self):
+        self.factory.add_devices(1, prefix="LONG", model="m" * 60)
+        self.start(TPM, "tpm", "device_id = {serial}-{model}-{model}-{model}\n")
+        slot = self.visit("LONG0001")
+        self.assertEqual((slot["verdict"], slot["code"]), ("FAIL", "E-ID-004"), slot)
+        self.assertEqual(self.audit("permit.intent"), [])
 
     def test_unit_that_lands_elsewhere_is_not_passed(self):
         lines = "reprovision = never\nfinish = no\nexisting_key = replace\nid = template\nid_template = stay-{serial}\n"
