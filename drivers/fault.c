@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* A unit that misbehaves exactly as told: fault(MOMENT.WHEN.KIND[.SEED]).
+/* A unit that misbehaves exactly as told: fault(MOMENT.WHEN.KIND[.SEED][.once]).
  *
  * MOMENT is a function of the vtable. WHEN is
  *   before    instead of what the unit would do: its state stays as it was
@@ -13,7 +13,9 @@
  *   garbage   bytes of SEED's in place of evidence and result
  *   lie       what is plausible and wrong: one bit of the evidence or the result, another serial number; a success that did nothing
  *   twin      the serial number SIM and four digits of SEED, whoever it is
- *   kill      the driver's process ends */
+ *   kill      the driver's process ends
+ * once: the first time only. That it struck, and in which process, stands in the file that the launcher gives (STATE/faults/PLAN): so a fresh process
+ * of the same line knows it, and so does whoever waits for the moment. */
 #include "drivers/wrap.h"
 #include "station/base/clock.h"
 
@@ -32,6 +34,9 @@ struct fault {
 	enum when when;
 	enum kind kind;
 	uint64_t seed;
+	bool once;
+	int file;	/* of once */
+	bool over;	/* it struck, once */
 	bool gone;
 	bool struck;	/* in this call */
 };
@@ -71,7 +76,9 @@ static bool plan_parse(const char *args, struct fault *ret, struct err *e)
 	ret->when = (enum when)when;
 	ret->kind = (enum kind)kind;
 	ret->seed = strtoull(p, &end, 10);
-	return !*end || err_set(e, E_CONFIG, "\"%s\" is no seed", p);
+	end += end > p && *end == '.';
+	ret->once = !strcmp(end, "once");
+	return !*end || ret->once || err_set(e, E_CONFIG, "\"%s\" is neither a seed nor \"once\"", p);
 }
 
 static bool fault_args(const char *args, struct err *e)
@@ -82,7 +89,15 @@ static bool fault_args(const char *args, struct err *e)
 
 static bool fault_begin(struct wrap *w, const char *args, struct err *e)
 {
-	return plan_parse(args, w->own, e);
+	struct fault *f = w->own;
+	char struck;
+	if (!plan_parse(args, f, e))
+		return false;
+	f->file = w->port.file;
+	if (f->once && f->file < 0)
+		return err_set(e, E_CAPTURE, "a fault that is to strike once has no file to keep that in");
+	f->over = f->once && pread(f->file, &struck, 1, 0) == 1;
+	return true;
 }
 
 /* ---- what it does to bytes ---- */
@@ -128,6 +143,9 @@ static bool strike(struct fault *f, const struct driver_call *call, struct err *
 {
 	int64_t left = clock_left_ms(call->deadline_ms);
 	f->struck = true;
+	f->over = f->once;
+	if (f->once && dprintf(f->file, "%d\n", (int)getpid()) < 0)
+		return err_errno(e, E_CAPTURE, "keeping that the fault struck");
 	switch (f->kind) {
 	case VANISH:
 		return gone(f, e);
@@ -195,7 +213,7 @@ static bool fault_around(struct wrap *w, const struct wrap_call *c, struct err *
 	struct wrap_call tampered = *c;
 	if (f->gone)
 		return gone(f, e);
-	if (c->moment != f->moment)
+	if (c->moment != f->moment || f->over)
 		return wrap_inner(w, c, e);
 	f->struck = false;
 	if (f->when == BEFORE)

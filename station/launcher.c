@@ -86,26 +86,37 @@ static bool device_open(const char *spec, const char *node, int *ret_fd, struct 
 	return *ret_fd >= 0 || err_errno(e, errno == ENODEV || errno == ENOENT ? E_USB_GONE : E_USB_OPEN, "opening %s", node);
 }
 
-/* What a wrapper of the driver reads or writes: the capture to replay, or a new one, STATE/captures/TIME-NODE.txt. */
-static bool capture_open(const struct config *config, const struct ask_job *ask, int *ret_fd, struct err *e)
+/* STATE/FOLDER/NAME, made where it is not. */
+static bool trial_file(const struct config *config, const char *folder, const char *name, int flags, int *ret_fd, struct err *e)
 {
-	char path[PATH_MAX], dir[PATH_MAX], ignored[2];
-	if (wrap_args(ask->driver, "replay", path, sizeof(path))) {
-		*ret_fd = open(path, O_RDONLY | O_CLOEXEC);
-		return *ret_fd >= 0 || err_errno(e, E_CAPTURE, "opening %s", path);
-	}
-	if (!wrap_args(ask->driver, "record", ignored, sizeof(ignored)))
-		return true;
-	const char *node = strrchr(ask->node, '/');
-	if (!config_state_path(config, "captures", dir, sizeof(dir), e))
+	char path[PATH_MAX], dir[PATH_MAX];
+	if (!config_state_path(config, folder, dir, sizeof(dir), e))
 		return false;
 	if (mkdir(dir, 0750) < 0 && errno != EEXIST)
 		return err_errno(e, E_FILE, "making %s", dir);
-	int len = snprintf(path, sizeof(path), "%s/%lld-%d-%s.txt", dir, (long long)clock_wall_ms(), (int)getpid(), node ? node + 1 : "unit");
+	int len = snprintf(path, sizeof(path), "%s/%s", dir, name);
 	if (len < 0 || (size_t)len >= sizeof(path))
 		return err_set(e, E_FILE, "%s is too long", dir);
-	*ret_fd = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0640);
+	*ret_fd = open(path, flags | O_CREAT | O_CLOEXEC, 0640);
 	return *ret_fd >= 0 || err_errno(e, E_FILE, "making %s", path);
+}
+
+/* What a wrapper of the driver reads or writes: the capture to replay; a new one, STATE/captures/TIME-NODE.txt; where a fault that
+ * is to strike once keeps that it did. One of them: they cannot be had together. */
+static bool wrapper_file(const struct config *config, const struct ask_job *ask, int *ret_fd, struct err *e)
+{
+	char args[PATH_MAX], name[160];
+	const char *node = strrchr(ask->node, '/');
+	if (wrap_args(ask->driver, "replay", args, sizeof(args))) {
+		*ret_fd = open(args, O_RDONLY | O_CLOEXEC);
+		return *ret_fd >= 0 || err_errno(e, E_CAPTURE, "opening %s", args);
+	}
+	snprintf(name, sizeof(name), "%lld-%d-%s.txt", (long long)clock_wall_ms(), (int)getpid(), node ? node + 1 : "unit");
+	if (wrap_args(ask->driver, "record", args, sizeof(args)))
+		return trial_file(config, "captures", name, O_WRONLY | O_EXCL, ret_fd, e);
+	if (wrap_args(ask->driver, "fault", args, sizeof(args)) && strstr(args, ".once"))
+		return trial_file(config, "faults", args, O_RDWR, ret_fd, e);
+	return true;
 }
 
 /* Opens the device while nothing of it was read yet: so a failure of that is told on the report socket, and is believed. */
@@ -116,7 +127,7 @@ _Noreturn static void run_driver(const struct config *config, const struct ask_j
 	struct driver_port port = {.fd = -1, .path = ask->node, .spec = ask->driver, .file = -1};
 	if (!driver)
 		err_set(&e, E_NO_DRIVER, "no driver %s", ask->driver);
-	if (!driver || !capture_open(config, ask, &port.file, &e) || !device_open(ask->driver, ask->node, &port.fd, &e))
+	if (!driver || !wrapper_file(config, ask, &port.file, &e) || !device_open(ask->driver, ask->node, &port.fd, &e))
 		_exit(wire_send_err(report, &e, clock_steady_ms() + 1000, &ignored) ? 1 : 2);
 	close(report);
 	sandbox_child(driver, &port, line, verifier);

@@ -36,6 +36,7 @@ struct line {
 	struct err unfit;	/* code E_NONE: fit */
 	atomic_bool stopping;
 
+	int64_t stage_limit_ms;	/* no stage takes longer, for tests of units that say nothing; 0 without */
 	char stop_at[40];	/* "STAGE:before" or "STAGE:after": the line stops itself there (SIGSTOP), for tests of power cuts; "" never */
 };
 

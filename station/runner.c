@@ -46,7 +46,8 @@ static bool try_stage(struct job *j, const struct stage *stage, const struct run
 	if (writes && !journal_begin(j, stage, e))
 		return false;
 	int64_t began_ms = clock_steady_ms();
-	j->deadline_ms = began_ms + stage->time_ms;
+	int64_t limit_ms = j->line->stage_limit_ms;
+	j->deadline_ms = began_ms + (limit_ms && limit_ms < stage->time_ms ? limit_ms : stage->time_ms);
 	j->patience_ms = 0;
 	stop_if_told(j->line, stage, "before");
 	if (!stage->run(j, e))

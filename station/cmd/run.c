@@ -269,11 +269,25 @@ static bool catch_signals(int *ret, struct err *e)
 	return *ret >= 0 || err_errno(e, E_FILE, "signalfd");
 }
 
-static int run_line(const struct config *config, const struct launcher *launcher, bool json, const char *stop_at, struct err *e)
+/* What only tests ask for (docs/decisions/006-stop-at.md). */
+struct told {
+	const char *stop_at, *stage_limit;
+};
+
+static bool told_take(const struct told *told, struct line *line, struct err *e)
+{
+	char none[] = "", *end = none;
+	snprintf(line->stop_at, sizeof(line->stop_at), "%s", told->stop_at ? told->stop_at : "");
+	line->stage_limit_ms = told->stage_limit ? strtoll(told->stage_limit, &end, 10) : 0;
+	return (!*end && line->stage_limit_ms >= 0) || err_set(e, E_USAGE, "--stage-limit wants milliseconds");
+}
+
+static int run_line(const struct config *config, const struct launcher *launcher, bool json, const struct told *told, struct err *e)
 {
 	struct run r = {.signals = -1};
 	events_init(&r.events, json);
-	snprintf(r.line.stop_at, sizeof(r.line.stop_at), "%s", stop_at ? stop_at : "");
+	if (!told_take(told, &r.line, e))
+		return EXIT_FAILED;
 	bool ok = catch_signals(&r.signals, e) && open_all(&r, config, launcher, e) && serve(&r, e);
 	if (!ok)
 		events_line(&r.events, "unfit", err_row(e->code)->happened);
@@ -287,9 +301,12 @@ static int run_line(const struct config *config, const struct launcher *launcher
 
 static int run(int argc, char **argv, struct err *e)
 {
-	const char *path = NULL, *stop_at = NULL;
+	const char *path = NULL;
+	struct told told = {0};
 	bool json = false;
-	const struct command_option options[] = {{"config", &path, NULL}, {"json", NULL, &json}, {"stop-at", &stop_at, NULL}, {0}};
+	const struct command_option options[] = {
+		{"config", &path, NULL}, {"json", NULL, &json}, {"stop-at", &told.stop_at, NULL}, {"stage-limit", &told.stage_limit, NULL}, {0},
+	};
 	struct config *config = NULL;
 	struct launcher launcher = {-1, 0};
 	if (!command_options(&argc, argv, options, e) || !command_config(path, &config, e))
@@ -302,11 +319,11 @@ static int run(int argc, char **argv, struct err *e)
 	int code = EXIT_UNFIT;
 	if (launcher_start(config, &launcher, e)) {
 		if (lockdown_no_core(e))
-			code = run_line(config, &launcher, json, stop_at, e);
+			code = run_line(config, &launcher, json, &told, e);
 		launcher_stop(&launcher);
 	}
 	config_free(config);
 	return code;
 }
 
-const struct command run_command = {"run", "--config FILE [--json] [--stop-at STAGE:WHEN]", "run the line", run};
+const struct command run_command = {"run", "--config FILE [--json] [--stop-at STAGE:WHEN] [--stage-limit MS]", "run the line", run};

@@ -1,0 +1,264 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: Apache-2.0
+"""Every function of every driver, before, during and after it, meets a unit that is pulled, falls silent, talks nonsense, lies, or
+whose process is killed; and a recorded unit is played back.
+
+    test_faults.py [--sample N] [--seed N]
+
+The cases are generated: what a good unit of each driver is asked is recorded (drivers/record.c), and which stages touch a unit is the
+station's own table. Each case is one slot with a profile of its own, whose driver misbehaves once (drivers/fault.c); pulling and
+killing is done from outside, while the driver stands still at that moment. Then the same unit is plugged in once more, and must end with
+one key, one certificate and one enrollment. An honest unit in another slot must not notice anything.
+"""
+import argparse
+import contextlib
+import itertools
+import json
+import os
+import pathlib
+import random
+import re
+import shutil
+import signal
+import sqlite3
+import sys
+import time
+import unittest
+
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "sim"))
+from factory import BenchError, Factory, wait_until  # noqa: E402
+from sim import SOURCE  # noqa: E402
+
+CATALOGUE = {row[0]: row[1:] for row in re.findall(
+    r'^ERR\(E_\w+, "(E-\w+-\d{3})", ERR_(\w+), ERR_(\w+), "([^"]*)"', (SOURCE / "station/base/err.def").read_text(), re.M)}
+WHENS = ("before", "during", "after")
+KINDS = ("unplug", "kill", "stall", "garbage", "lie")
+SLOTS = 16      # as many profiles as a configuration may have
+STAGE_LIMIT_MS = 8000
+
+# What the station may say of a kind of fault. What a unit says wrongly is seen as itself, as what it leads to, or not at all where
+# it changes nothing; but it is never the station's own fault, and what the unit holds is looked at in any case.
+ABOUT_A_UNIT = r"E-(BASE-00[34]|USB-00[1257]|USB-01[12]|TPM-\d+|ATT-\d+|ID-00[2345]|DPS-009)$"
+SAID = {"unplug": r"E-USB-002$", "kill": r"E-BASE-003$", "stall": r"E-BASE-004$", "garbage": ABOUT_A_UNIT, "lie": ABOUT_A_UNIT}
+
+# Driver: prefix of its simulated devices, profile's lines, statistics of the device that count keys and installations.
+DRIVERS = {
+    "tpm_bridge": ("SIM", "attestation = x509-group\n", "tpm.EvictControl", "BUNDLE_COMMIT"),
+    "serial_csr": ("SER", "attestation = x509-individual\n", "keys_made", "commit"),
+}
+
+
+class Case:
+    def __init__(self, number, driver, function, when, kind):
+        self.driver, self.function, self.when, self.kind = driver, function, when, kind
+        self.plan = "%s.%s.%s.%d.once" % (function, when, "stall" if kind in ("unplug", "kill") else kind, number)
+        self.struck = self.first = self.last = self.stage = None
+
+    def __str__(self):
+        return "%s: %s %s, %s" % (self.driver, self.kind, self.when, self.function)
+
+
+class Plant(unittest.TestCase):
+    """A factory with a line whose slots have profiles of their own, made anew for each batch."""
+
+    @classmethod
+    def setUpClass(cls):
+        cls.factory = Factory(devices=SLOTS, slots=1, serial=SLOTS)
+        cls.pristine = cls.factory.dir / "pristine"
+        shutil.copytree(cls.factory.tpms, cls.pristine)
+        cls.batch = 0
+        cls.line = None
+
+    @classmethod
+    def tearDownClass(cls):
+        cls.factory.close()
+
+    def tearDown(self):
+        self.factory.unplug_all()
+        if self.line and self.line.process.running:
+            self.line.stop()
+
+    def start(self, profiles, *words):
+        """A line with a fresh ledger; slot NN has the Nth profile's lines."""
+        factory = self.factory
+        type(self).batch += 1
+        self.state = factory.dir / ("state-%d" % self.batch)
+        path = factory.write_config("line", "line", "reader", "batch")
+        text = path.read_text()
+        text = text[:text.index("[profile demo]")].replace("/state\n", "/%s\n" % self.state.name)
+        for n, lines in enumerate(profiles, 1):
+            text += "[profile p%02d]\n%s\n[slot %02d]\nport = %s\nprofile = p%02d\n" % (
+                n, factory.profile_lines(lines), n, factory.slot_port(n), n)
+        path.write_text(text)
+        self.config = path
+        self.line = factory.start_line(*words, config=path)
+
+    def put_back(self, serials):
+        """Devices as they were made, and nothing of them in the service."""
+        factory = self.factory
+        factory.unplug_all()
+        for serial in serials:
+            shutil.rmtree(factory.tpms / serial)
+            shutil.copytree(self.pristine / serial, factory.tpms / serial)
+        for name in factory.counts()["ids"]:
+            kind, name = name.split("/", 1)
+            if kind == "enrollments" and factory.ask_service("GET", "/enrollments/" + name):
+                factory.ask_service("DELETE", "/enrollments/" + name)
+
+    def verdicts(self, name):
+        """The slot's states at each of its verdicts."""
+        done, before = [], ""
+        for slot in self.line.slots(name):
+            if slot["verdict"] and not before:
+                done.append(slot)
+            before = slot["verdict"]
+        return done
+
+    def ledger(self, question, *values):
+        with contextlib.closing(sqlite3.connect(self.state / "ledger.db")) as db:
+            return db.execute(question, values).fetchall()
+
+
+class Matrix(Plant):
+    # --- generated
+
+    def functions_of_good_units(self):
+        """Driver → the functions that a good unit is asked, in order."""
+        self.start(["driver = record:%s\n%s" % (name, lines) for name, (_, lines, _, _) in DRIVERS.items()])
+        found = {}
+        for n, (name, (prefix, _, _, _)) in enumerate(DRIVERS.items(), 1):
+            self.factory.plug("%s%04d" % (prefix, n), n)
+            slot = self.line.wait_verdict("%02d" % n, 90)
+            self.assertEqual(slot["verdict"], "PASS", slot)
+            capture, = [p for p in (self.state / "captures").iterdir() if "behind %s\n" % name in p.read_text()]
+            self.assertNotIn("secret 0", capture.read_text())
+            found[name] = list(dict.fromkeys(re.findall(r"^> (\w+)$", capture.read_text(), re.M)))
+        self.line.stop()
+        return found
+
+    # --- one batch
+
+    def hands(self, case, n):
+        """What is done to a unit from outside, once its driver stands at the moment."""
+        mark = self.state / "faults" / case.plan
+        if case.struck or not mark.exists() or not mark.read_text().endswith("\n"):
+            return
+        case.struck = int(mark.read_text())
+        if case.kind == "unplug":
+            self.factory.unplug(case.serial)
+        elif case.kind == "kill":
+            os.kill(case.struck, signal.SIGKILL)
+
+    def first_visit(self, cases):
+        def look():
+            for n, case in enumerate(cases, 1):
+                self.hands(case, n)
+            return all(self.verdicts("%02d" % n) for n in range(1, len(cases) + 2))
+        self.line.wait(look, 120, "a verdict in every slot")
+        for n, case in enumerate(cases, 1):
+            name = "%02d" % n
+            shown = [s for s in self.line.slots(name) if s["code"]]
+            case.first, case.shown = self.verdicts(name)[0], shown[0] if shown else None
+
+    def second_visit(self, cases):
+        again = [(n, c) for n, c in enumerate(cases, 1) if c.first["verdict"] != "PASS"]
+        for n, case in again:
+            if case.kind != "unplug":
+                self.factory.unplug(case.serial)
+        for n, case in again:
+            self.line.wait_empty("%02d" % n)
+            self.factory.plug(case.serial, n)
+        for n, case in enumerate(cases, 1):
+            case.last = self.line.wait_verdict("%02d" % n, 90, 2) if (n, case) in again else case.first
+
+    def run_batch(self, cases):
+        factory = self.factory
+        for n, case in enumerate(cases, 1):
+            case.serial = "%s%04d" % (DRIVERS[case.driver][0], n)
+        honest = "SIM%04d" % SLOTS
+        self.put_back([c.serial for c in cases] + [honest])
+        before = {c.serial: factory.stats(c.serial) for c in cases}
+        created = factory.counts()["created"]
+        self.start(["driver = fault(%s):%s\n%s" % (c.plan, c.driver, DRIVERS[c.driver][1]) for c in cases] + [""],
+                   "--stage-limit", STAGE_LIMIT_MS)
+        for n, serial in enumerate([c.serial for c in cases] + [honest], 1):
+            factory.plug(serial, n)
+        self.first_visit(cases)
+        self.second_visit(cases)
+        self.assertTrue(all(e["line"]["state"] != "unfit" for e in self.line.events() if e["event"] == "line"))
+        neighbour = self.line.slots("%02d" % (len(cases) + 1))
+        self.assertEqual((neighbour[-1]["verdict"], [s["code"] for s in neighbour if s["code"]]), ("PASS", []))
+        factory.unplug_all()
+        self.assertEqual(self.line.stop(), 0)
+        self.line = None
+        for case in cases:
+            with self.subTest(case=str(case)):
+                self.said_what_happened(case)
+                self.one_of_each(case, before[case.serial])
+        individual = len([c for c in cases if c.driver == "serial_csr"])
+        self.assertEqual(factory.counts()["created"] - created, individual, "one enrollment for each unit that has its own")
+
+    def said_what_happened(self, case):
+        self.assertTrue((self.state / "faults" / case.plan).read_text(), "the fault struck")
+        if case.shown is None:
+            self.assertIn(case.kind, ("garbage", "lie"), case.first)
+            self.assertEqual(case.first["verdict"], "PASS", case.first)
+            return
+        shown = case.shown
+        self.assertRegex(shown["code"], SAID[case.kind], shown)
+        cls, exhausted, happened = CATALOGUE[shown["code"]]
+        self.assertNotEqual(cls, "STATION")
+        self.assertTrue(shown["sentence"].startswith(happened), shown)
+        case.stage = shown["stage"]
+        if cls != "RETRY":
+            self.assertEqual(case.first["verdict"], {"DEVICE": "FAIL", "OPERATOR": "HOLD"}[cls], case.first)
+
+    def one_of_each(self, case, before):
+        """What the device, the ledger and the service say; not what the slot said."""
+        factory, slot = self.factory, case.last
+        _, _, keys, commits = DRIVERS[case.driver]
+        self.assertEqual((slot["verdict"], slot["code"]), ("PASS", ""), slot)
+        stats = factory.stats(case.serial)
+        self.assertEqual(stats[keys] - before[keys], 1, "one key")
+        self.assertEqual(stats[commits] - before[commits], 1, "one installation")
+        self.assertTrue(factory.list()[case.serial]["closed"], "closed")
+        name, digest = factory.leaf_of(case.serial)
+        rows = self.ledger("SELECT hex(leaf_sha256), verdict FROM job WHERE registration_id = ?", name)
+        self.assertEqual(len(rows), 1, rows)
+        self.assertEqual(rows[0][0].lower(), digest, "one certificate")
+        intents = [json.loads(e) for (e,) in self.ledger("SELECT entry FROM entry WHERE type = 'sign.intent'")]
+        self.assertEqual(len([i for i in intents if name in json.dumps(i)]), 1, "one intent")
+        device = factory.hub_device(slot["hub"], slot["device_id"])
+        self.assertEqual(device["status"], "enabled")
+
+    # --- all of them
+
+    def test_every_fault_of_every_function_ends_in_its_sentence_and_one_replug_finishes(self):
+        asked = self.functions_of_good_units()
+        numbers = itertools.count(1)
+        cases = [Case(next(numbers), d, f, w, k) for d in asked for f in asked[d] for w in WHENS for k in KINDS]
+        touching = {m.group(1) for m in re.finditer(r"^\| ([a-z-]+) \| [^|]*device", self.factory.verb("stages"), re.M)}
+        apart = [s for s in self.factory.stages() if s not in touching]
+        drawn = cases if not ARGS.sample else random.Random(ARGS.seed).sample(cases, min(ARGS.sample, len(cases)))
+        print("%d faults, generated from what good units are asked: %s" % (len(cases), json.dumps(asked)))
+        print("%d do not apply: %s touch no unit" % (len(apart) * len(asked) * len(WHENS) * len(KINDS), ", ".join(apart)))
+        print("%d of them now" % len(drawn), flush=True)
+        for at in range(0, len(drawn), SLOTS - 1):
+            began = time.monotonic()
+            self.run_batch(drawn[at:at + SLOTS - 1])
+            print("%d done, %.1f s" % (min(at + SLOTS - 1, len(drawn)), time.monotonic() - began), flush=True)
+        for case in drawn:
+            print("%s → %s %s" % (case, case.stage or "-", case.shown["code"] if case.shown else "not noticed, and harmless"))
+        stages = {c.stage for c in drawn if c.stage}
+        self.assertLessEqual({c.stage for c in drawn if c.stage and c.kind in ("unplug", "kill", "stall")}, touching)
+        if not ARGS.sample:
+            self.assertEqual(stages & touching, touching, "every stage that touches a unit had its faults")
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--sample", type=int, default=0)
+    parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--only", default="")
+    ARGS, rest = parser.parse_known_args()
+    unittest.main(argv=sys.argv[:1] + rest, verbosity=2)
