@@ -19,6 +19,8 @@
 #define PORTS_MAX 7	/* as deep as USB goes */
 #define CONFIGURED_MS 5000	/* a control transfer may take as long */
 #define CONFIGURED_LOOK_MS 10
+#define CLAIM_MS 1000
+#define CLAIM_LOOK_MS 10
 #define REQUEST_IN (LIBUSB_ENDPOINT_IN | LIBUSB_REQUEST_TYPE_VENDOR | LIBUSB_RECIPIENT_INTERFACE)
 #define REQUEST_OUT (LIBUSB_ENDPOINT_OUT | LIBUSB_REQUEST_TYPE_VENDOR | LIBUSB_RECIPIENT_INTERFACE)
 
@@ -363,6 +365,18 @@ static bool privileges_drop(int fd, uint8_t interface, struct err *e)
 	return err_errno(e, errno == ENODEV ? E_USB_GONE : E_USB_OPEN, "giving up privileges");
 }
 
+/* The process that worked on the unit before may still be on its way out. */
+static int claim(struct usb_link *link)
+{
+	int64_t until_ms = clock_steady_ms() + CLAIM_MS;
+	int rc = libusb_claim_interface(link->handle, link->interface);
+	while (rc == LIBUSB_ERROR_BUSY && clock_left_ms(until_ms)) {
+		clock_sleep_ms(CLAIM_LOOK_MS);
+		rc = libusb_claim_interface(link->handle, link->interface);
+	}
+	return rc;
+}
+
 static bool link_setup(struct usb_link *link, int fd, const struct driver_match *matches, struct err *e)
 {
 	int rc = link->own < 0 ? libusb_set_option(NULL, LIBUSB_OPTION_NO_DEVICE_DISCOVERY) : 0;
@@ -374,7 +388,7 @@ static bool link_setup(struct usb_link *link, int fd, const struct driver_match 
 		return usb_err(e, rc, E_USB_OPEN, "wrapping the descriptor");
 	if (!interface_find(link, matches, e))
 		return false;
-	rc = libusb_claim_interface(link->handle, link->interface);
+	rc = claim(link);
 	if (rc != 0)
 		return usb_err(e, rc, E_USB_OPEN, "claiming the interface");
 	link->claimed = true;
