@@ -245,6 +245,21 @@ static void on_bulk_packet(void *priv, uint64_t id, struct usb_redir_bulk_packet
 	pthread_mutex_unlock(&l->dev->lock);
 }
 
+/* A tty's notifications are asked for; there are none. */
+static void on_start_interrupt(void *priv, uint64_t id, struct usb_redir_start_interrupt_receiving_header *h)
+{
+	struct redir_link *l = priv;
+	struct usb_redir_interrupt_receiving_status_header status = { usb_redir_success, h->endpoint };
+	usbredirparser_send_interrupt_receiving_status(l->parser, id, &status);
+}
+
+static void on_stop_interrupt(void *priv, uint64_t id, struct usb_redir_stop_interrupt_receiving_header *h)
+{
+	struct redir_link *l = priv;
+	struct usb_redir_interrupt_receiving_status_header status = { usb_redir_success, h->endpoint };
+	usbredirparser_send_interrupt_receiving_status(l->parser, id, &status);
+}
+
 static void on_cancel_data_packet(void *priv, uint64_t id)
 {
 	struct redir_link *l = priv;
@@ -282,6 +297,8 @@ static void callbacks_set(struct usbredirparser *p)
 	p->control_packet_func = on_control_packet;
 	p->bulk_packet_func = on_bulk_packet;
 	p->cancel_data_packet_func = on_cancel_data_packet;
+	p->start_interrupt_receiving_func = on_start_interrupt;
+	p->stop_interrupt_receiving_func = on_stop_interrupt;
 	p->filter_reject_func = on_nothing;
 	p->filter_filter_func = on_filter_filter;
 	p->device_disconnect_ack_func = on_nothing;
