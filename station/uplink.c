@@ -484,7 +484,7 @@ bool uplink_again(struct ledger *ledger, const char *registration_id, struct err
 	    (found && !outbox_find(ledger, job.id, &row, &found, e)))
 		return false;
 	if (!found || row.state != OUTBOX_ASIDE)
-		return err_set(e, E_USAGE, "no unit is aside under %.130s", registration_id);
+		return err_set(e, E_USAGE, "no unit is aside under %s", registration_id);
 	if (!ledger_begin(ledger, e))
 		return false;
 	if (wait_again(ledger, &row, e))
