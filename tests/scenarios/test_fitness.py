@@ -68,6 +68,14 @@ class Fitness(unittest.TestCase):
         self.factory.secret("wrong", "d3Jvbmcgd3Jvbmcgd3Jvbmcgd3Jvbmcgd3Jvbmcgd3Jvbmc=")
         self.refused(self.config(r"policy_key = \S+", "policy_key = file:%s/secrets/wrong" % self.factory.dir), "E-DPS-003")
 
+    def test_an_iot_hubs_connection_string_is_told_from_the_provisioning_services(self):
+        """They look alike, and lie beside each other in the portal."""
+        hub = self.factory.endpoint["hubs"][0]
+        self.factory.secret("hub", hub["connectionString"])
+        output = self.refused(self.config(r"policy_key = \S+", "policy_key = file:%s/secrets/hub" % self.factory.dir), "E-DPS-003")
+        self.assertIn("IoT hub " + hub["hostName"], output)
+        self.assertNotIn(re.search("SharedAccessKey=(.*)$", hub["connectionString"]).group(1), output)
+
     def test_a_secret_that_others_can_read_is_refused(self):
         self.factory.secret("open", "x")
         (self.factory.dir / "secrets/open").chmod(0o644)
