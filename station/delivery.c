@@ -10,7 +10,7 @@
 #define REQUEST_MS 30000
 #define FAILURES_MAX 2		/* in a row, before a delivery is given up */
 #define BULK_TRIES_MAX 2	/* a row that failed so often travels alone */
-#define DIFFERENCE_MAX 4096u	/* of what the audit log is told */
+#define DIFFERENCE_MAX 2048u	/* of what the audit log is told: an entry has its own maximum, and escapes make it longer */
 
 void delivery_fini(struct delivery *d)
 {
@@ -150,7 +150,6 @@ static bool compare(struct parcel *p, const json_t *theirs, struct err *e)
 		goes_aside(p, E_ENROLL_ROW, "what the outbox holds is no enrollment");
 		return true;
 	}
-	p->difference.max = DIFFERENCE_MAX;
 	if (individual_is_same(ours, theirs, &p->difference, &why))
 		is_sent(p, true);
 	else if (why.code == E_CONFLICT)
@@ -308,6 +307,16 @@ static const char *entry_type(const struct parcel *p)
 	return types[p->row.state];
 }
 
+/* Cut at a whole character. */
+static json_t *difference_json(const struct bytes *difference)
+{
+	size_t len = difference->len;
+	if (len > DIFFERENCE_MAX)
+		for (len = DIFFERENCE_MAX; len && (difference->data[len] & 0xc0) == 0x80;)
+			len--;
+	return json_stringn((const char *)difference->data, len);
+}
+
 static json_t *entry_body(const struct parcel *p)
 {
 	uint8_t hash[SHA256_SIZE];
@@ -321,7 +330,7 @@ static json_t *entry_body(const struct parcel *p)
 	else
 		json_object_update_new(body, json_pack("{s:s, s:s}", "code", p->row.error, "what", p->row.error_what));
 	if (p->row.state == OUTBOX_ASIDE && p->difference.len)
-		json_object_set_new(body, "difference", json_string(bytes_text(&p->difference)));
+		json_object_set_new(body, "difference", difference_json(&p->difference));
 	return body;
 }
 

@@ -197,6 +197,15 @@ class Upload(Case):
         self.assertEqual(self.rows("sent"), ids)
         self.assertEqual(len(self.entries("enroll.queued")), 13)
 
+    def test_a_difference_longer_than_an_audit_entry_goes_aside_all_the_same(self):
+        ids = self.fill(11)
+        twin = {"tags": {"note": "\u20ac\"\\" * 3000}, "properties": {"desired": {}}}
+        self.factory.ask_service("PUT", "/enrollments/" + ids[0], {**self.body(ids[0]), "initialTwin": twin})
+        self.assertRegex(self.upload(status=1), "aside: %s  E-DPS-011" % ids[0])
+        self.arrived(but=[ids[0]])
+        entry, = self.entries("enroll.aside")
+        self.assertIn("\u20ac", entry["body"]["difference"])
+
     def test_a_certificate_that_stands_under_another_id_goes_aside_alone(self):
         ids = self.fill(11)
         self.factory.ask_service("PUT", "/enrollments/somebody-%s" % ids[3], {**self.body(ids[3]), "registrationId": "somebody-" + ids[3]})
