@@ -31,6 +31,7 @@ MAY = {
 # a library's headers → the files that may include them
 DOORS = {
     r"libusb": ["drivers/usb.c"],
+    r"termios": ["drivers/serial.c"],
     r"tss2/": ["drivers/tpm_sapi.h", "drivers/tcti_usb.h"],
     r"curl/": ["station/dps/http.c"],
     r"sqlite3": ["db/"],
