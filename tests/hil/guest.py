@@ -23,7 +23,7 @@ import struct
 import subprocess
 import tarfile
 
-DRIVERS = ["xhci_pci"]
+DRIVERS = ["xhci_pci", "cdc_acm"]
 
 # The shell at the end reads lines, not a terminal: no prompt, no echo. Its port is open before it is said to be there:
 # what stands in a port that is only then opened is lost.

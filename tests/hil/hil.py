@@ -22,6 +22,7 @@ CONTROLLER = "pci-0000:00:10.0-usb-0:"
 SLOW_MS = 300       # per frame
 PULLED_MS = 120
 PULLS = 24
+SERIALS = 2     # units without a TPM, behind the kernel's cdc_acm
 DROP_PRIVILEGES = 0x4004551e    # USBDEVFS_DROP_PRIVILEGES of <linux/usbdevice_fs.h>
 
 # The kernel's own record of what the station's children ask for, and of what it answers.
@@ -39,8 +40,9 @@ class Guest:
     def __init__(self, slots):
         from factory import Factory
         self.slots = slots
-        self.ports = slots + 1      # the last one is no slot
-        self.factory = Factory(devices=self.ports, slots=slots, usb=False)
+        self.serial = slots + 1     # the first port of a unit without a TPM, and its slot
+        self.ports = slots + SERIALS + 1    # the last one is no slot
+        self.factory = Factory(devices=slots + 1, slots=slots, usb=False, serial=SERIALS)
         self.place = self.factory.dir
         self.popen = self.shell = None
 
@@ -77,7 +79,7 @@ class Guest:
         for name in ("ca", "dps", "secrets", "vendor"):
             root.add_tree(self.place / name, self.place / name)
         config = self.factory.config.read_text()
-        for n in range(1, self.slots + 1):
+        for n in range(1, self.ports):
             config = config.replace("port = %s\n" % self.factory.slot_port(n), "port = %s%d\n" % (CONTROLLER, n))
         root.write(self.factory.config, config)
         root.pack(self.place / "initrd.img")
@@ -146,8 +148,9 @@ class RealKernel(unittest.TestCase):
         return self.line.wait_verdict(name, 180, nth)
 
     def test_1_devices_on_a_real_bus_pass_all_at_once(self):
-        for n in range(1, self.guest.ports + 1):
+        for n in range(1, self.guest.slots + 1):
             self.factory.plug("SIM%04d" % n, n)
+        self.factory.plug("SIM%04d" % (self.guest.slots + 1), self.guest.ports)
         for n in range(1, self.guest.slots + 1):
             slot = self.verdict("%02d" % n)
             self.assertEqual(slot["verdict"], "PASS", slot)
@@ -156,7 +159,7 @@ class RealKernel(unittest.TestCase):
             self.assertEqual(slot["port"], "%s%d" % (CONTROLLER, n))
 
     def test_2_device_in_a_port_that_is_no_slot_is_shown_and_left_alone(self):
-        serial = "SIM%04d" % self.guest.ports
+        serial = "SIM%04d" % (self.guest.slots + 1)
         self.line.wait(lambda: [e for e in self.line.events() if e["event"] == "device" and e["device"]["serial"] == serial],
                        60, "stray")
         self.assertEqual(self.factory.stats(serial)["frames"], 0)
@@ -228,9 +231,46 @@ class RealKernel(unittest.TestCase):
         for n in slots:
             self.line.wait(lambda n=n: passed(self.line.slots("%02d" % n)[-1], "ANY%04d" % n), 180, "PASS in slot %d" % n)
 
-    def test_8_ledger_is_whole_when_the_line_has_ended(self):
+    def serial_unit(self, n):
+        """Serial number, port and slot of the nth unit without a TPM."""
+        port = self.guest.serial + n - 1
+        return "SER%04d" % n, port, "%02d" % port
+
+    def test_8_units_on_the_ttys_of_a_real_kernel_pass_on_bad_lines_too(self):
+        bad = {2: {"noise": 300, "echo": 1, "loss": 10, "damage": 10, "boot_ms": 200}}
+        for n in range(1, SERIALS + 1):
+            serial, port, _ = self.serial_unit(n)
+            for name, value in bad.get(n, {}).items():
+                self.factory.knob(serial, name, value)
+            self.factory.plug(serial, port)
+        for n in range(1, SERIALS + 1):
+            serial, port, name = self.serial_unit(n)
+            slot = self.verdict(name)
+            self.assertEqual((slot["serial"], slot["verdict"]), (serial, "PASS"), slot)
+            self.assertEqual(self.factory.leaf_of(serial)[0], slot["registration_id"])
+            self.assertGreater(self.factory.stats(serial)["resets"], 0)     # the kernel raised DTR
+        self.assertIn("cdc_acm", self.guest.run("readlink /sys/class/tty/ttyACM0/device/driver"))
+
+    def test_9a_serial_unit_pulled_in_mid_work_is_held_and_finished_by_a_replug(self):
+        serial, port, name = self.serial_unit(1)
+        self.factory.unplug(serial)
+        self.wait_empty(name)
+        self.factory.add_serial(1, "NEWTTY")
+        self.factory.knob("NEWTTY0001", "delay_ms", SLOW_MS)
+        self.factory.plug("NEWTTY0001", port)
+        self.line.wait(lambda: self.line.slots(name)[-1]["stage"] == "attest", 60, "attest")
+        self.factory.unplug("NEWTTY0001")
+        slot = self.verdict(name, nth=2)
+        self.assertEqual((slot["serial"], slot["verdict"], slot["code"]), ("NEWTTY0001", "HOLD", "E-USB-002"), slot)
+        self.factory.knob("NEWTTY0001", "delay_ms", 0)
+        self.factory.plug("NEWTTY0001", port)
+        slot = self.verdict(name, nth=3)
+        self.assertEqual((slot["serial"], slot["verdict"]), ("NEWTTY0001", "PASS"), slot)
+        self.assertEqual(self.factory.stats("NEWTTY0001")["keys_made"], 1)
+
+    def test_9b_ledger_is_whole_when_the_line_has_ended(self):
         units = json.loads(self.guest.run("station report --config %s --json" % self.factory.config))["units"]
-        self.assertEqual(len(units), self.guest.slots + 1 + (0 if ARGS.short else self.guest.slots))
+        self.assertEqual(len(units), self.guest.slots + 1 + SERIALS + 1 + (0 if ARGS.short else self.guest.slots))
         self.assertTrue(all(unit["closed"] for unit in units), units)
         self.guest.run("kill -TERM $pid; wait $pid", 60)
         self.guest.run("station audit verify --config %s" % self.factory.config)

@@ -127,6 +127,7 @@ static void on_hello(void *priv, struct usb_redir_hello_header *hello)
 			interfaces.interface_protocol[n] = p[7];
 		} else if (p[1] == USB_DT_ENDPOINT) {
 			endpoints.type[EP_INDEX(p[2])] = p[3] & USB_ENDPOINT_XFERTYPE_MASK;
+			endpoints.interval[EP_INDEX(p[2])] = p[6];
 			endpoints.interface[EP_INDEX(p[2])] = number;
 			endpoints.max_packet_size[EP_INDEX(p[2])] = (uint16_t)(p[4] | p[5] << 8);
 		}
