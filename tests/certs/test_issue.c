@@ -140,7 +140,7 @@ static void leaf_is_canonical_der(void **state)
 		intent_make(&i, "unit-1");
 		if (round % 2)
 			memset(i.serial, 0, (size_t)(round % INTENT_SERIAL));	/* serial numbers with leading zeros */
-			i.serial[INTENT_SERIAL - 1] |= 1;	/* and never zero */
+		i.serial[INTENT_SERIAL - 1] |= 1;	/* and never zero */
 		issue(b, &i, 1 + (uint32_t)round, &leaf);
 		CHECK_OK(ossl_x509(leaf.data, leaf.len, E_SIGN, &x, &e), e);
 		int len = i2d_re_X509_tbs(x, &again);
