@@ -11,6 +11,10 @@
 #include <string.h>
 #include <strings.h>
 
+/* While the service is known to be out of reach, a unit waits so long for the try that it asks for, and not for the
+ * stage's whole time. */
+#define OFFLINE_WAIT_MS 5000
+
 static const struct driver *const device = &sandbox_driver;
 
 /* ---- sign ---- */
@@ -83,6 +87,14 @@ const char *way_allocation(const struct config_profile *profile)
 	return names[profile->allocation];
 }
 
+static int64_t enroll_until(const struct job *j)
+{
+	struct uplink_view view;
+	int64_t soon = clock_steady_ms() + OFFLINE_WAIT_MS;
+	uplink_look(j->line->uplink, &view);
+	return view.offline && soon < j->deadline_ms ? soon : j->deadline_ms;
+}
+
 /* Queues an entry of the unit's own, and waits until the uplink has told the service. An outage does not stop the unit: what can
  * be done without the service is done, and the rest when it is back. */
 static bool enroll_alone(struct job *j, const struct bytes *leaf, const struct bytes *ek, struct err *e)
@@ -101,7 +113,7 @@ static bool enroll_alone(struct job *j, const struct bytes *leaf, const struct b
 	err_clear(&j->unsent);
 	if (!individual_body(&wanted, &body, e) || !reserve_enrollment(j, &body, e))
 		return false;
-	if (uplink_wait(j->line->uplink, j->row.id, j->deadline_ms, e))
+	if (uplink_wait(j->line->uplink, j->row.id, enroll_until(j), e))
 		return true;
 	if (err_row(e->code)->class != ERR_RETRY)
 		return false;
