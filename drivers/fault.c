@@ -144,7 +144,9 @@ static bool strike(struct fault *f, const struct driver_call *call, struct err *
 	int64_t left = clock_left_ms(call->deadline_ms);
 	f->struck = true;
 	f->over = f->once;
-	if (f->once && dprintf(f->file, "%d\n", (int)getpid()) < 0)
+	char mark[16];
+	int len = snprintf(mark, sizeof(mark), "%d\n", (int)getpid());
+	if (f->once && pwrite(f->file, mark, (size_t)len, 0) != len)
 		return err_errno(e, E_CAPTURE, "keeping that the fault struck");
 	switch (f->kind) {
 	case VANISH:
