@@ -27,7 +27,7 @@ sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "sim"))
 from factory import Factory, built, wait_until  # noqa: E402
 
 # The service's minute is scaled to window_ms, and so is the station's pace: 1,000 operations in it, of which the station takes 950.
-OPTIONS = argparse.Namespace(units=5000, kills=20, window_ms=3000)
+OPTIONS = argparse.Namespace(units=5000, kills=20, window_ms=5000)
 CREATE, BULK, GET = "IndividualEnrollment_CreateOrUpdate", "IndividualEnrollment_RunBulkOperation", "IndividualEnrollment_Get"
 
 
@@ -371,9 +371,8 @@ class Promise(Case):
         poisoned, different = ids[OPTIONS.units // 3 - 1], ids[OPTIONS.units // 2]
         other = {**self.body(different), "provisioningStatus": "disabled"}
         wait_until(lambda: self.put(different, other), 20, "a person's own enrollment")
-        kills = sum(self.kill_one(n) for n in range(OPTIONS.kills))
-        self.assertGreater(kills, OPTIONS.kills // 2, "they were killed in mid-work")
-        self.assertGreater(len(self.rows("waiting")), 0, "and had not finished before")
+        kills = sum(bool(self.rows("waiting")) and self.kill_one(n) for n in range(OPTIONS.kills))
+        self.assertGreaterEqual(kills, OPTIONS.kills // 2, "they were killed in mid-work")
         wait_until(self.drained, self.timeout_s, "all sent")
 
         self.assertEqual(sorted(self.rows("aside")), sorted([poisoned, different]))
