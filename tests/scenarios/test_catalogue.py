@@ -202,15 +202,20 @@ class Stage:
 
     # --- words
 
-    def says(self, *words, status=None, wrapper=(), env=None):
+    def within(self, wrapper, *words):
+        """Status and words of a verb that another program starts."""
+        env = {"LD_PRELOAD": self.factory.env(self.factory.station).get("LD_PRELOAD", "")}
+        return self.factory.run([*wrapper, self.factory.station, *words], env=env)
+
+    def says(self, *words, status=None):
         """What a verb says, which must fail."""
-        code, output = self.factory.run([*wrapper, self.factory.station, *words], timeout_s=120, env=env)
+        code, output = self.factory.run([self.factory.station, *words], timeout_s=120)
         if code == 0 or (status is not None and code != status):
             raise BenchError("%s: exit status %s\n%s" % (" ".join(str(w) for w in words), code, output))
         return output
 
-    def run_says(self, config, **options):
-        return self.says("run", "--config", config, status=3, **options)
+    def run_says(self, config):
+        return self.says("run", "--config", config, status=3)
 
     def status(self, config):
         return json.loads(self.factory.verb("status", "--config", config, "--json"))
@@ -258,7 +263,7 @@ def a_verb_without_memory(stage):
     config.write_text("# a long story\n" * 17000)
 
     def at(kib):
-        return stage.factory.run(["prlimit", "--data=%d" % (kib << 10), stage.factory.station, "check-config", "--config", config])
+        return stage.within(["prlimit", "--data=%d" % (kib << 10)], "check-config", "--config", config)
     too_little, enough = 256, 65536
     while enough - too_little > 64:
         middle = (too_little + enough) // 2
@@ -307,8 +312,8 @@ def a_launcher_that_is_killed(stage):
 
 @happens("E_LOCKDOWN")
 def a_sandbox_that_is_stricter_than_ours(stage):
-    return stage.run_says(stage.config("lockdown"), wrapper=[sys.executable, __file__, "--without-seccomp"],
-                          env={"LD_PRELOAD": stage.factory.env(stage.factory.station).get("LD_PRELOAD", "")})
+    _, output = stage.within([sys.executable, __file__, "--without-seccomp"], "run", "--config", stage.config("lockdown"))
+    return output
 
 
 @happens("E_CHILD_LOST")
@@ -356,7 +361,7 @@ def a_line_that_is_stopped_in_the_middle(stage):
 def a_bus_that_cannot_be_opened(stage):
     """libusb has no descriptor left for it."""
     for most in range(4, 40):
-        code, output = stage.factory.run(["prlimit", "--nofile=%d" % most, stage.factory.station, "devices"])
+        code, output = stage.within(["prlimit", "--nofile=%d" % most], "devices")
         if code == 1 and "E-USB" in output:
             return output
     raise BenchError("no such limit")
@@ -595,8 +600,8 @@ def a_state_directory_that_cannot_be_written(stage):
 
 # --- the cloud
 
-def by_cloud(stage, name, *changes, verb="check-cloud", **options):
-    return stage.says(verb, "--config", stage.config(name, *changes), **options)
+def by_cloud(stage, name, *changes):
+    return stage.says("check-cloud", "--config", stage.config(name, *changes))
 
 
 @happens("E_NET")
