@@ -81,6 +81,17 @@ static bool third_sign(void *state, const struct driver_call *call, const uint8_
 	BRIDGE(sign, call, digest, ret, e);
 }
 
+static bool third_import_identity(void *state, const struct driver_call *call, const struct driver_blob *blob, struct err *e)
+{
+	BRIDGE(import_identity, call, blob, e);
+}
+
+static bool third_sign_identity(void *state, const struct driver_call *call, const struct driver_text *text,
+				uint8_t ret[static SHA256_SIZE], struct err *e)
+{
+	BRIDGE(sign_identity, call, text, ret, e);
+}
+
 static bool third_install(void *state, const struct driver_call *call, const struct driver_bundle *bundle, struct err *e)
 {
 	BRIDGE(install, call, bundle, e);
@@ -110,6 +121,8 @@ const struct driver third_driver = {
 	.certify = third_certify,
 	.prove_key = third_prove_key,
 	.sign = third_sign,
+	.import_identity = third_import_identity,
+	.sign_identity = third_sign_identity,
 	.install = third_install,
 	.read_back = third_read_back,
 	.finish = third_finish,
