@@ -164,6 +164,20 @@ class SerialKey(Named):
         self.factory.unplug_all()
         self.still_one(self.serial)
 
+    def test_what_another_does_under_a_units_name_is_not_recorded_as_the_units(self):
+        self.factory.add_serial(1, prefix="HONEST")
+        self.factory.dps_goes_dark()
+        try:
+            self.outcome(self.visit("HONEST0001"), "BUILT", "E-DPS-001")
+        finally:
+            self.factory.dps_comes_back()
+        self.copy("HONEST0001", "FALSE", "HONEST0001")
+        (self.factory.tpms / "FALSE/key.pem").unlink()
+        self.outcome(self.visit("FALSE"), "HOLD", "E-ID-002", "another key")
+        self.assertEqual(self.ledger("SELECT verdict FROM job WHERE serial = 'HONEST0001'"), [("BUILT",)])
+        self.passes("HONEST0001")
+        self.still_one(self.serial, certificates=2)
+
     def test_serial_number_of_a_unit_of_the_other_kind_is_stopped(self):
         self.line.stop()
         self.factory.add_devices(1, prefix="BOTH")

@@ -374,7 +374,7 @@ class Bench:
         port = int(self.endpoint["url"].rsplit(":", 1)[1])
         try:
             socket.create_connection(("127.0.0.1", port), 5).close()
-        except ConnectionRefusedError:
+        except (ConnectionRefusedError, ConnectionResetError):
             return False
         return True
 
