@@ -108,7 +108,6 @@ static bool record_around(struct wrap *w, const struct wrap_call *c, struct err 
 static bool record_begin(struct wrap *w, const char *args, struct err *e)
 {
 	AUTO(bytes) struct bytes line = {0};
-	(void)args;
 	if (!bytes_printf(&line, e, CAPTURE_FIRST_LINE "\n# of a unit behind %s\n", w->inner->name))
 		return false;
 	put(w, &line);

@@ -4,6 +4,7 @@
 #include "drivers/capture.h"
 #include "station/base/text.h"
 
+#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -60,15 +61,24 @@ static bool give_evidence(char *line, const struct driver_call *call, struct err
 	       (!call->evidence || call->evidence(call->evidence_ctx, kind, data, len, e));
 }
 
+/* Not only 0 and 1: what a unit says is kept as it is. */
+static bool number_of(const char *text, uint8_t *out, struct err *e)
+{
+	char *end;
+	unsigned long number = strtoul(text, &end, 10);
+	*out = (uint8_t)number;
+	return (*text >= '0' && *text <= '9' && !*end && number <= UINT8_MAX) || err_set(e, E_CAPTURE, "no number of a byte: %.40s", text);
+}
+
 static bool field_set(const struct capture_field *f, const char *text, uint8_t *result, struct err *e)
 {
-	size_t len = f->size;
+	size_t len;
+	struct err why = {0};
 	switch (f->form) {
 	case CAPTURE_TEXT:
-		return text_copy((char *)result + f->offset, f->size, text, e);
+		return text_copy((char *)result + f->offset, f->size, text, &why) || err_set(e, E_CAPTURE, "a text of %zu bytes", strlen(text));
 	case CAPTURE_BOOL:
-		result[f->offset] = text[0] == '1';
-		return true;
+		return number_of(text, result + f->offset, e);
 	case CAPTURE_HEX: case CAPTURE_SECRET:
 		return bytes_of(text, result + f->offset, f->size, &len, e);
 	}
@@ -121,11 +131,11 @@ static bool replay_begin(struct wrap *w, const char *args, struct err *e)
 	struct tape *t = w->own;
 	uint8_t portion[4096];
 	ssize_t got;
-	(void)args;
+	struct err why = {0};
 	t->text.max = CAPTURE_MAX;
 	while ((got = pread(w->port.file, portion, sizeof(portion), (off_t)t->text.len)) > 0)
-		if (!bytes_add(&t->text, portion, (size_t)got, e))
-			return err_in(e, "the capture");
+		if (!bytes_add(&t->text, portion, (size_t)got, &why))
+			return err_set(e, E_CAPTURE, "the capture: %s", why.what);
 	if (got < 0)
 		return err_errno(e, E_CAPTURE, "reading the capture");
 	if (!bytes_text(&t->text) || memchr(t->text.data, '\0', t->text.len) ||

@@ -64,12 +64,22 @@ static bool piece_take(const char *spec, struct piece *ret, struct err *e)
 	return *after == ':' || err_set(e, E_CONFIG, "\"%s\" wants a ':' and a driver behind it", spec);
 }
 
+/* What the launcher opens for a wrapper: there is one such file for a unit. */
+static bool wants_the_file(const struct piece *p)
+{
+	return p->kind == &record_wrapper || p->kind == &replay_wrapper || (p->kind == &fault_wrapper && strstr(p->args, ".once"));
+}
+
 bool wrap_spec_is_good(const char *spec, struct err *e)
 {
 	struct piece p;
+	int files = 0;
 	for (const char *rest = spec;; rest = p.inner) {
 		if (!piece_take(rest, &p, e) || (p.kind && !p.kind->args_are_good(p.args, e)))
 			return false;
+		files += wants_the_file(&p);
+		if (files > 1)
+			return err_set(e, E_CONFIG, "record, replay and a fault that strikes once cannot be had together: \"%s\"", spec);
 		if (!p.kind)
 			return driver_real(rest) || err_set(e, E_NO_DRIVER, "no driver \"%s\"", rest);
 	}

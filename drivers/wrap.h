@@ -6,7 +6,8 @@
  *   record:tpm_bridge                            writes the conversation down (drivers/record.c)
  *   replay(PATH):tpm_bridge                      answers from what was written down (drivers/replay.c)
  *
- * and they nest: "record:fault(identify.after.lie):serial_csr". They are for trials and for tests: a line that uses one says so.
+ * and they nest: "record:fault(identify.after.lie):serial_csr". There is one file for a unit: record, replay and a fault that
+ * strikes once exclude each other. They are for trials and for tests: a line that uses one says so.
  *
  * All functions of the vtable come through one: a wrapper is one function `around` a moment. */
 #ifndef DRIVERS_WRAP_H
