@@ -113,7 +113,7 @@ struct driver {
 	size_t state_size;	/* the caller gives that many zeroed bytes as `state` */
 
 	/* Called: once, with a port. Must: open the protocol, leaving the device in a clean state. Must not: write. May fail with
-	 * E_USB, E_USB_GONE, E_BRIDGE, E_BRIDGE_VERSION, E_NO_DRIVER. */
+	 * E_USB, E_USB_GONE, E_BRIDGE, E_BRIDGE_VERSION, E_NO_DRIVER; on a tty E_TTY, E_SERIAL_LINE, E_SERIAL_VERSION. */
 	bool (*open)(void *state, const struct driver_port *port, const struct driver_call *call, struct err *e);
 	/* Called: once, after open, whatever happened. Must: free what open took, flush TPM sessions and objects it made. */
 	void (*close)(void *state);

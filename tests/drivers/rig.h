@@ -48,7 +48,8 @@ struct rig_unit {
 	struct driver_call call;
 };
 
-/* Opens the plugged unit, which the simulation knows as `serial`; false with the driver's own error. The judge trusts DIR/vendor. */
+/* Opens the plugged unit, which the simulation knows as `serial`; false with the driver's own error. The judge trusts
+ * DIR/vendor. */
 bool rig_open(struct rig_unit *u, const struct driver *real, bool wrapped, const char *serial, const struct usb_facts *facts,
 	      struct err *e);
 void rig_close(struct rig_unit *u);

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
-"""Units without a TPM, on serial lines as bad as they are: through the whole station, checked against the device's own files and the
-service's record."""
+"""Units without a TPM, on serial lines as bad as they are: through the whole station, checked against the device's own files and
+the service's record."""
 import subprocess
 import unittest
 

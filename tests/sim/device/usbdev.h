@@ -6,10 +6,10 @@
  * The USB of a plugged-in device, whatever bus it hangs on: descriptors, control requests, and the bulk
  * transfers that wait for the firmware.
  *
- * Of a device with a TPM, interface 0 is a vendor interface without endpoints, there so that nobody takes the bridge's number for
- * granted; interface 1 is the TPM bridge. A device on a tty is CDC-ACM: interface 0 controls, interface 1 carries the bytes. Both
- * have two interfaces and the same bulk endpoints. Every transfer that is submitted is done exactly once: with data, cancelled, or, once
- * the device is gone, with -ENODEV.
+ * Of a device with a TPM, interface 0 is a vendor interface without endpoints, there so that nobody takes the
+ * bridge's number for granted; interface 1 is the TPM bridge. A device on a tty is CDC-ACM: interface 0 controls,
+ * interface 1 carries the bytes. Both have two interfaces and the same bulk endpoints.
+ * Every transfer that is submitted is done exactly once: with data, cancelled, or, once the device is gone, with -ENODEV.
  */
 
 #include "unit.h"

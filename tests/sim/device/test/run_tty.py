@@ -84,8 +84,8 @@ class TtyBench(unittest.TestCase):
         puts = ["put %d %s" % (at, base64.b64encode(bundle[at:at + 150]).decode()) for at in range(0, len(bundle), 150)]
         self.assertEqual(self.ask("state", "hello 1", "state", "get serial", "get model", "get colour", "dance", "csr " + NONCE,
                                   "key %s keep" % SEED, "key %s keep" % SEED, "key %s keep" % NONCE),
-                         ["no hello", "ok serial-csr 1", "ok open none", "ok " + self.serial, "ok SIM-TTY", "no bad", "no bad", "no key",
-                          "ok made", "ok found", "no other"])
+                         ["no hello", "ok serial-csr 1", "ok open none", "ok " + self.serial, "ok SIM-TTY", "no bad", "no bad",
+                          "no key", "ok made", "ok found", "no other"])
         said = self.ask("hello 1", "csr " + NONCE, *self.pieces("csr", 400), "prove " + NONCE, "sign " + digest)
         length, told = re.fullmatch(r"ok (\d+) ([0-9a-f]{64})", said[1]).groups()
         csr = self.value([a for a in said[2:5] if a.startswith("ok ")])
@@ -94,10 +94,10 @@ class TtyBench(unittest.TestCase):
         proof = hashlib.sha256(b"enrollment station proof v1\0" + bytes.fromhex(NONCE)).hexdigest()
         self.signed_by(csr, proof, said[-2])
         self.signed_by(csr, digest, said[-1])
-        self.assertEqual(self.ask("hello 1", "commit " + digest, "bundle %d %s" % (len(bundle), digest), puts[0], puts[2], puts[0], *puts[1:],
-                                  "part bundle 0", "commit " + digest, "commit " + digest, "state"),
-                         ["ok serial-csr 1", "no bad", "ok", "ok", "no bad", "ok", *["ok"] * len(puts[1:]), "no none", "ok", "ok",
-                          "ok open %d %s" % (len(bundle), digest)])
+        self.assertEqual(self.ask("hello 1", "commit " + digest, "bundle %d %s" % (len(bundle), digest), puts[0], puts[2],
+                                  puts[0], *puts[1:], "part bundle 0", "commit " + digest, "commit " + digest, "state"),
+                         ["ok serial-csr 1", "no bad", "ok", "ok", "no bad", "ok", *["ok"] * len(puts[1:]), "no none", "ok",
+                          "ok", "ok open %d %s" % (len(bundle), digest)])
         self.assertEqual(self.value(self.ask("hello 1", *self.pieces("bundle", len(bundle)))[1:]), bundle)
         self.assertEqual(self.ask("hello 1", "finish " + NONCE, "finish " + digest, "finish " + digest, "state", "sign " + digest,
                                   "key %s replace" % SEED, "bundle 9 " + digest, "commit " + NONCE, "commit " + digest, "prove 00"),
@@ -131,10 +131,10 @@ class TtyBench(unittest.TestCase):
     def test_2_restart_forgets_the_talk_and_keeps_the_store(self):
         self.bench.knob(self.serial, "reset_before", "get:2")
         digest = hashlib.sha256(b"x").hexdigest()
-        said = self.ask("hello 1", "key %s keep" % SEED, "bundle 1 " + digest, "get serial", "get serial", "put 0 eA==", "hello 1", "commit " + digest,
-                        "key %s keep" % SEED)
-        self.assertEqual(said, ["ok serial-csr 1", "ok made", "ok", "ok " + self.serial, "silence", "no hello", "ok serial-csr 1", "no bad",
-                                "ok found"])
+        said = self.ask("hello 1", "key %s keep" % SEED, "bundle 1 " + digest, "get serial", "get serial", "put 0 eA==", "hello 1",
+                        "commit " + digest, "key %s keep" % SEED)
+        self.assertEqual(said, ["ok serial-csr 1", "ok made", "ok", "ok " + self.serial, "silence", "no hello", "ok serial-csr 1",
+                                "no bad", "ok found"])
 
     def test_3_every_opening_shows_a_banner_and_damaged_requests_are_nothing(self):
         self.ask("hello 1")
