@@ -11,30 +11,24 @@ killing is done from outside, while the driver stands still at that moment. Then
 one key, one certificate and one enrollment. An honest unit in another slot must not notice anything.
 """
 import argparse
-import contextlib
 import hashlib
 import itertools
 import json
 import os
-import pathlib
 import random
 import re
-import shutil
 import signal
-import sqlite3
 import sys
 import time
 import unittest
 
-sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "sim"))
-from factory import Factory  # noqa: E402
-from sim import SOURCE  # noqa: E402
+from plant import SLOTS, Plant
+from sim import SOURCE
 
 CATALOGUE = {row[0]: row[1:] for row in re.findall(
     r'^ERR\(E_\w+, "(E-\w+-\d{3})", ERR_(\w+), ERR_(\w+), "([^"]*)"', (SOURCE / "station/base/err.def").read_text(), re.M)}
 WHENS = ("before", "during", "after")
 KINDS = ("unplug", "kill", "stall", "garbage", "lie")
-SLOTS = 16      # as many profiles as a configuration may have
 STAGE_LIMIT_MS = 6000
 
 # What the station may say of a kind of fault. What a unit says wrongly is seen as itself, as what it leads to, or not at all where
@@ -57,67 +51,6 @@ class Case:
 
     def __str__(self):
         return "%s: %s %s, %s" % (self.driver, self.kind, self.when, self.function)
-
-
-class Plant(unittest.TestCase):
-    """A factory with a line whose slots have profiles of their own, made anew for each batch."""
-
-    @classmethod
-    def setUpClass(cls):
-        cls.factory = Factory(devices=SLOTS, slots=1, serial=SLOTS)
-        cls.pristine = cls.factory.dir / "pristine"
-        shutil.copytree(cls.factory.tpms, cls.pristine)
-        cls.batch = 0
-        cls.line = None
-
-    @classmethod
-    def tearDownClass(cls):
-        cls.factory.close()
-
-    def tearDown(self):
-        self.factory.unplug_all()
-        if self.line and self.line.process.running:
-            self.line.stop()
-
-    def start(self, profiles, *words):
-        """A line with a fresh ledger; slot NN has the Nth profile's lines."""
-        factory = self.factory
-        type(self).batch += 1
-        self.state = factory.dir / ("state-%d" % self.batch)
-        path = factory.write_config("line", "line", "reader", "batch")
-        text = path.read_text()
-        text = text[:text.index("[profile demo]")].replace("/state\n", "/%s\n" % self.state.name)
-        for n, lines in enumerate(profiles, 1):
-            text += "[profile p%02d]\n%s\n[slot %02d]\nport = %s\nprofile = p%02d\n" % (
-                n, factory.profile_lines(lines), n, factory.slot_port(n), n)
-        path.write_text(text)
-        self.config = path
-        self.line = factory.start_line(*words, config=path)
-
-    def put_back(self, serials):
-        """Devices as they were made, and nothing of them in the service."""
-        factory = self.factory
-        factory.unplug_all()
-        for serial in serials:
-            shutil.rmtree(factory.tpms / serial)
-            shutil.copytree(self.pristine / serial, factory.tpms / serial)
-        for name in factory.counts()["ids"]:
-            kind, name = name.split("/", 1)
-            if kind == "enrollments" and factory.ask_service("GET", "/enrollments/" + name):
-                factory.ask_service("DELETE", "/enrollments/" + name)
-
-    def verdicts(self, name):
-        """The slot's states at each of its verdicts."""
-        done, before = [], ""
-        for slot in self.line.slots(name):
-            if slot["verdict"] and not before:
-                done.append(slot)
-            before = slot["verdict"]
-        return done
-
-    def ledger(self, question, *values):
-        with contextlib.closing(sqlite3.connect(self.state / "ledger.db")) as db:
-            return db.execute(question, values).fetchall()
 
 
 class Matrix(Plant):
