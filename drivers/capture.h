@@ -7,8 +7,8 @@
  *   = made 1                             a field of the result
  *   . ok 12 ms                           or: . E-USB-005 the words of the error
  *
- * Only what the unit says is kept, never what it is told: so no key's seed, no token and no blob of the service is in it. A secret that
- * a challenge brought to light, and a message authentication code, are left out. */
+ * Only what the unit says is kept, never what it is told: so no key's seed, no token and no blob of the service is in it. A secret
+ * that a challenge brought to light, and a message authentication code, are left out. */
 #ifndef DRIVERS_CAPTURE_H
 #define DRIVERS_CAPTURE_H
 

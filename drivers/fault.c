@@ -3,7 +3,7 @@
  *
  * MOMENT is a function of the vtable. WHEN is
  *   before    instead of what the unit would do: its state stays as it was
- *   during    with the first piece of evidence on its way; where a moment has none, between effect and answer. Only evidence is changed
+ *   during    with the first evidence on its way; where a moment has none, between effect and answer. Only evidence is changed
  *   after     when the unit has done it, and has said so: evidence and result are changed
  * KIND is
  *   vanish    the unit is pulled, and stays away
@@ -14,8 +14,8 @@
  *   lie       what is plausible and wrong: one bit of the evidence or the result, another serial number; a success that did nothing
  *   twin      the serial number SIM and four digits of SEED, whoever it is
  *   kill      the driver's process ends
- * once: the first time only. That it struck, and in which process, stands in the file that the launcher gives (STATE/faults/PLAN): so a fresh process
- * of the same line knows it, and so does whoever waits for the moment. */
+ * once: the first time only. That it struck, and in which process, stands in the file that the launcher gives (STATE/faults/PLAN):
+ * so a fresh process of the same line knows it, and so does whoever waits for the moment. */
 #include "drivers/wrap.h"
 #include "station/base/clock.h"
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Writes the conversation with a unit down (drivers/capture.h), into the file that the launcher opened. A file that takes no more, or that
- * is full, ends the recording and not the unit's job. */
+/* Writes the conversation with a unit down (drivers/capture.h), into the file that the launcher opened. A file that takes no
+ * more, or that is full, ends the recording and not the unit's job. */
 #include "drivers/capture.h"
 #include "station/base/clock.h"
 #include "station/base/text.h"
