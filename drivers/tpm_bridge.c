@@ -2,12 +2,13 @@
 /* A device with a TPM 2.0 behind the TPM bridge.
  *
  * Matches:   vendor interface FF/54/01 of any vendor and product.
- * Protocol:  docs/tpm-bridge.md, version 1: frames in drivers/bridge.c, TPM commands through drivers/tcti_usb.c and
- * drivers/tpm.c. Proof:     endorsement key and certificate, credential challenge, certification of the leaf key by an
- * attestation key. Writes:    EK at 81010001 (persist_ek), leaf key or storage root key (make_key), bundle (install), factory mode
- * (finish); each compares first. Closed:    a device whose factory mode is closed still identifies itself, shows its
- * keys and its bundle, and
- *            activates credentials; everything else is E_UNIT_CLOSED.
+ * Protocol:  docs/tpm-bridge.md, version 1: frames in drivers/bridge.c, TPM commands through drivers/tcti_usb.c and drivers/tpm.c.
+ * Proof:     endorsement key and certificate, credential challenge, certification of the leaf key by an attestation key; a
+ *            storage root key by a credential bound to it.
+ * Writes:    EK at 81010001 (persist_ek), leaf key or storage root key (make_key), bundle (install), factory mode (finish);
+ *            each compares first.
+ * Closed:    a device whose factory mode is closed still identifies itself, shows its keys and its bundle, and activates
+ *            credentials; everything else is E_UNIT_CLOSED.
  * Quirks:    none known. */
 #include "drivers/bridge.h"
 #include "drivers/tcti_usb.h"
