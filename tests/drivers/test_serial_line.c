@@ -33,8 +33,10 @@ static bool fake_receive(void *ctx, void *data, size_t room, size_t *ret_len, in
 {
 	if (!fake.coming.len && fake.for_ever)
 		assert_true(bytes_add(&fake.coming, fake.says[0].data, fake.says[0].len, e));
-	if (!fake.coming.len)
+	if (!fake.coming.len) {
+		clock_sleep_ms(1);
 		return err_set(e, E_CHILD_SILENT, "nothing more is written down");
+	}
 	size_t len = fake.coming.len < room ? fake.coming.len : room;
 	if (fake.chunk && len > fake.chunk)
 		len = fake.chunk;
@@ -179,6 +181,24 @@ static void overlong_line_is_dropped_and_the_next_one_counts(void **state)
 	answers("found");
 }
 
+/* An answer ends its line, also where the line is cut for being too long just behind it. */
+static void answer_with_something_behind_it_in_its_line_is_not_taken(void **state)
+{
+	static const char answer[] = "<04d2 ok AX-000123*41e703c6";
+	const size_t lengths[] = {sizeof(answer) - 1, SERIAL_LINE_MAX};
+	for (size_t i = 0; i < COUNT_OF(lengths); i++) {
+		char text[SERIAL_LINE_MAX + 16];
+		begin(NULL);
+		memset(text, 'n', sizeof(text));
+		memcpy(text + lengths[i] - (sizeof(answer) - 1), answer, sizeof(answer) - 1);
+		strcpy(text + lengths[i], "more\n");
+		says_raw(text);
+		says(0x04d2, "ok alone");
+		answers("alone");
+		end(NULL);
+	}
+}
+
 static void longest_answer_is_taken_and_a_longer_one_is_not(void **state)
 {
 	char text[SERIAL_TEXT_MAX + 2];
@@ -238,7 +258,7 @@ static void silence_is_asked_into_until_the_deadline(void **state)
 {
 	const char *text;
 	struct err e = {0};
-	assert_false(serial_ask(&line, &text, clock_steady_ms() + 5, &e, "state"));
+	assert_false(serial_ask(&line, &text, clock_steady_ms() + 200, &e, "state"));
 	assert_int_equal(e.code, E_CHILD_SILENT);
 	assert_true(fake.asked > 1);
 }
@@ -354,6 +374,7 @@ int main(void)
 		TEST(answer_with_any_character_changed_is_not_taken),
 		TEST(capital_digits_are_not_ours),
 		TEST(overlong_line_is_dropped_and_the_next_one_counts),
+		TEST(answer_with_something_behind_it_in_its_line_is_not_taken),
 		TEST(longest_answer_is_taken_and_a_longer_one_is_not),
 		TEST(unprintable_answer_is_not_taken),
 		TEST(each_refusal_has_its_error),
