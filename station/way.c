@@ -150,7 +150,9 @@ static bool sign_on_device(void *ctx, const uint8_t digest[static SHA256_SIZE], 
 {
 	struct job *j = ctx;
 	const struct driver_call call = job_call(j);
-	return device->sign(&j->device, &call, digest, ret, e);
+	/* A wrong signature is the unit's fault: it would come back as a handshake that the service broke off. */
+	return device->sign(&j->device, &call, digest, ret, e) &&
+	       (key_signed(&j->attest.leaf, digest, ret) || err_set(e, E_KEY_SILENT, "its signature in the rehearsal is not its key's"));
 }
 
 /* A registration over mutual TLS whose private key is in the device. */
