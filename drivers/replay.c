@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Answers from a capture (drivers/capture.h) instead of from a unit, strictly in its order. What was left out of it as a secret
- * is answered with zeros: so a replayed unit fails its challenge, as it must (promise 1), and what failed before that fails again in
- * the same words. */
+ * is answered with zeros: so a replayed unit fails its challenge, as it must (promise 1), and what failed before that fails again
+ * in the same words. */
 #include "drivers/capture.h"
 #include "station/base/text.h"
 
