@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "drivers/wrap.h"
+#include "drivers/driver.h"
 
 #include <string.h>
 
@@ -11,12 +11,4 @@ const struct driver *driver_real(const char *spec)
 		if (strcmp((*d)->name, name) == 0)
 			return *d;
 	return NULL;
-}
-
-const struct driver *driver_find(const char *spec)
-{
-	struct err ignored = {0};
-	if (!wrap_spec_is_good(spec, &ignored))
-		return NULL;
-	return strchr(spec, ':') ? &wrap_driver : driver_real(spec);
 }

@@ -85,6 +85,14 @@ bool wrap_spec_is_good(const char *spec, struct err *e)
 	}
 }
 
+const struct driver *driver_find(const char *spec)
+{
+	struct err ignored = {0};
+	if (!wrap_spec_is_good(spec, &ignored))
+		return NULL;
+	return strchr(spec, ':') ? &wrap_driver : driver_real(spec);
+}
+
 bool wrap_args(const char *spec, const char *wrapper, char *out, size_t room)
 {
 	struct piece p;

@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "station/line.h"
 #include "station/base/clock.h"
-#include "station/uplink.h"
 
 #include <errno.h>
 #include <limits.h>
@@ -141,10 +140,4 @@ bool line_may_go_on(struct line *l, struct err *e)
 	struct err unfit = l->unfit;
 	pthread_mutex_unlock(&l->lock);
 	return unfit.code == E_NONE || err_native(e, unfit.code, unfit.native, "%s", unfit.what);
-}
-
-bool line_may_begin(struct line *l, struct err *e)
-{
-	const struct config *c = l->config;
-	return line_may_go_on(l, e) && (!l->uplink || uplink_has_room(l->uplink, c->outbox_most, c->outbox_hours, e));
 }

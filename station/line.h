@@ -62,8 +62,5 @@ void line_release_unit(struct line *l, const struct config_slot *slot);
 void line_set_unfit(struct line *l, const struct err *cause);
 /* False with that cause (or E_STOPPING) when no further stage may start. */
 bool line_may_go_on(struct line *l, struct err *e);
-/* The same for a unit that has not been begun: not while more waits for the service than the policy allows (E_OUTBOX_FULL), which
- * passes by itself when it was sent. Units that are begun are finished. */
-bool line_may_begin(struct line *l, struct err *e);
 
 #endif

@@ -3,6 +3,7 @@
 #include "station/base/clock.h"
 #include "station/base/log.h"
 #include "station/runner.h"
+#include "station/uplink.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -147,7 +148,7 @@ static bool wait_for_unit(struct slot *s, struct usb_facts *ret)
 static bool may_begin(struct slot *s)
 {
 	struct err e = {0};
-	while (!line_may_begin(s->all->line, &e)) {
+	while (!uplink_may_begin(s->all->line, &e)) {
 		if (e.code != E_OUTBOX_FULL || !device_present(s))
 			return false;
 		err_clear(&e);

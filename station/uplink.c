@@ -452,7 +452,7 @@ bool uplink_wait(struct uplink *u, const char *job, int64_t deadline_ms, struct 
 	return sent;
 }
 
-bool uplink_has_room(struct uplink *u, uint32_t units_max, uint32_t hours_max, struct err *e)
+static bool has_room(struct uplink *u, uint32_t units_max, uint32_t hours_max, struct err *e)
 {
 	struct uplink_view view;
 	uplink_look(u, &view);
@@ -463,6 +463,12 @@ bool uplink_has_room(struct uplink *u, uint32_t units_max, uint32_t hours_max, s
 		return err_set(e, E_OUTBOX_FULL, "the oldest waits since %lld hours; outbox_hours = %u", (long long)(age_ms / 3600000),
 			       hours_max);
 	return true;
+}
+
+bool uplink_may_begin(struct line *line, struct err *e)
+{
+	const struct config *c = line->config;
+	return line_may_go_on(line, e) && (!line->uplink || has_room(line->uplink, c->outbox_most, c->outbox_hours, e));
 }
 
 /* Inside a transaction. */

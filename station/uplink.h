@@ -36,9 +36,6 @@ void uplink_look(struct uplink *u, struct uplink_view *ret);
 /* There is something new, or somebody asks to try at once. Not from inside a transaction. */
 void uplink_wake(struct uplink *u);
 
-/* False when a new unit may not be begun: more than units_max wait, or one since more than hours_max. E_OUTBOX_FULL. */
-WARN_UNUSED bool uplink_has_room(struct uplink *u, uint32_t units_max, uint32_t hours_max, struct err *e);
-
 /* Asks for a try at once, before rows that nobody waits for, and waits until the job's row is settled. True when it was sent.
  * Aside: its error (E_CONFLICT, E_ENROLL_ROW). Still waiting: the reason of the outage as soon as a try that began after the call
  * has failed; the row's last error, or E_NET, at the deadline (steady clock); E_STOPPING. Not from inside a transaction. */
@@ -56,5 +53,9 @@ WARN_UNUSED bool uplink_again(struct ledger *ledger, const char *registration_id
 typedef void uplink_said(void *ctx, const struct uplink_view *view);
 WARN_UNUSED bool uplink_drain(struct ledger *ledger, struct dps *dps, uint32_t in_flight, uplink_said *said, void *ctx,
 			      struct err *e);
+
+/* True if the line may go on, and may begin another unit: not while more waits for the service than the policy allows (E_OUTBOX_FULL),
+ * which passes by itself when it was sent. Units that are begun are finished. */
+bool uplink_may_begin(struct line *line, struct err *e);
 
 #endif

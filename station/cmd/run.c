@@ -80,7 +80,7 @@ static json_t *line_json(struct run *r)
 	struct line *l = &r->line;
 	struct err why = {0};
 	char config_sha256[65];
-	bool fit = line_may_begin(l, &why);
+	bool fit = uplink_may_begin(l, &why);
 	hex_encode(l->config->sha256, 32, config_sha256);
 	char banner[256];
 	snprintf(banner, sizeof(banner), "%s%s%s", is_on_trial(l->config) ? TRIAL_BANNER : "",
@@ -171,7 +171,7 @@ static bool told_to_stop(struct run *r)
 static void watch_fitness(struct run *r)
 {
 	struct err why = {0};
-	bool unfit = !line_may_begin(&r->line, &why) && why.code != E_STOPPING;
+	bool unfit = !uplink_may_begin(&r->line, &why) && why.code != E_STOPPING;
 	if (unfit == r->unfit)
 		return;
 	r->unfit = unfit;
