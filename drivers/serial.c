@@ -123,10 +123,11 @@ bool serial_setup(int fd, struct err *e)
 	return true;
 }
 
-/* The node may come a moment after sysfs, and its rights a moment after the node. */
+/* The node may come a moment after sysfs, its rights a moment after the node, and a tty that was just let go of hangs up first (EIO). */
 static bool worth_waiting(int number)
 {
-	return number == ENOENT || number == ENODEV || number == ENXIO || number == EACCES || number == EBUSY;
+	return number == ENOENT || number == ENODEV || number == ENXIO || number == EACCES || number == EBUSY ||
+	       number == EIO;
 }
 
 static bool try_open(const char *node, int *ret_fd, bool *ret_again, struct err *e)
