@@ -38,6 +38,7 @@ class Hostile(Plant):
             self.assertFalse([s["code"] for s in self.line.slots("%02d" % n) if s["code"]], "not one try was disturbed")
         for n in range(1, hostile + 1):
             self.assertFalse([s for s in self.line.slots("%02d" % n) if s["verdict"] == "PASS"], "it was in the way until the end, or failed")
+        self.assertGreater(self.factory.stats("SER0002")["noise"], 100, "it did flood")
         self.assertEqual(self.ledger("SELECT count(*) FROM job WHERE verdict = 'PASS'"), [(honest,)])
         self.assertTrue(all(self.factory.list()[unit[0]]["closed"] for unit in self.HONEST))
 
