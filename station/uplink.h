@@ -54,8 +54,8 @@ typedef void uplink_said(void *ctx, const struct uplink_view *view);
 WARN_UNUSED bool uplink_drain(struct ledger *ledger, struct dps *dps, uint32_t in_flight, uplink_said *said, void *ctx,
 			      struct err *e);
 
-/* True if the line may go on, and may begin another unit: not while more waits for the service than the policy allows (E_OUTBOX_FULL),
- * which passes by itself when it was sent. Units that are begun are finished. */
+/* True if the line may go on, and may begin another unit: not while more waits for the service than the policy allows
+ * (E_OUTBOX_FULL), which passes by itself when it was sent. Units that are begun are finished. */
 bool uplink_may_begin(struct line *line, struct err *e);
 
 #endif
