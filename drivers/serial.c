@@ -123,7 +123,7 @@ bool serial_setup(int fd, struct err *e)
 	return true;
 }
 
-/* The node may come a moment after sysfs, its rights a moment after the node; a tty that was just let go of hangs up first (EIO). */
+/* The node may come a moment after sysfs, its rights a moment after the node; one that was just let go of hangs up first (EIO). */
 static bool worth_waiting(int number)
 {
 	return number == ENOENT || number == ENODEV || number == ENXIO || number == EACCES || number == EBUSY ||
