@@ -18,18 +18,16 @@ PATIENCE_S = 60     # far beyond what any of these takes: who waits as long hang
 
 
 class Tools:
-    """tpm2-tools at one TPM, with a directory for their files."""
+    """tpm2-tools at one TPM, with a directory for their files. With a sanitizer's library in front of them they hang when they
+    end, whatever TPM they speak to: then there is the test of every function."""
 
     def __init__(self, factory, tcti, name):
+        if sanitizer_of(built(LIBRARY)):
+            raise unittest.SkipTest("tpm2-tools do not end with a sanitizer's library loaded")
         self.factory, self.tcti = factory, tcti
         self.place = factory.dir / name
         self.place.mkdir()
-        library = built(LIBRARY)
-        # The tools do not give back all that they have taken when they end.
-        self.env = {"TPM2TOOLS_TCTI": tcti, "LD_LIBRARY_PATH": pathlib.Path(library).parent, "ASAN_OPTIONS": "detect_leaks=0"}
-        sanitizer = sanitizer_of(library)
-        if sanitizer:
-            self.env["LD_PRELOAD"] = " ".join([sanitizer, factory.env().get("LD_PRELOAD", "")]).strip()
+        self.env = {"TPM2TOOLS_TCTI": tcti, "LD_LIBRARY_PATH": pathlib.Path(built(LIBRARY)).parent}
 
     def asked(self, *words):
         """Exit status and output."""
@@ -202,8 +200,9 @@ class Tcti(unittest.TestCase):
 
     def test_every_function_does_what_the_standard_says(self):
         self.factory.plug("SIM0001", 1)
-        tools = self.tools()
-        status, output = self.factory.run([sys.executable, __file__, "--call", built(LIBRARY)], env=tools.env, timeout_s=PATIENCE_S)
+        # Python itself keeps what it has until it ends.
+        env = {"ASAN_OPTIONS": "detect_leaks=0", "LD_PRELOAD": "%s %s" % (sanitizer_of(built(LIBRARY)) or "", self.factory.env()["LD_PRELOAD"])}
+        status, output = self.factory.run([sys.executable, __file__, "--call", built(LIBRARY)], env=env, timeout_s=PATIENCE_S)
         self.assertEqual((status, output.strip()), (0, "called"))
 
     # --- the library itself
