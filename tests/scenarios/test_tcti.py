@@ -18,12 +18,9 @@ PATIENCE_S = 60     # far beyond what any of these takes: who waits as long hang
 
 
 class Tools:
-    """tpm2-tools at one TPM, with a directory for their files. With a sanitizer's library in front of them they hang when they
-    end, whatever TPM they speak to: then there is the test of every function."""
+    """tpm2-tools at one TPM, with a directory for their files."""
 
     def __init__(self, factory, tcti, name):
-        if sanitizer_of(built(LIBRARY)):
-            raise unittest.SkipTest("tpm2-tools do not end with a sanitizer's library loaded")
         self.factory, self.tcti = factory, tcti
         self.place = factory.dir / name
         self.place.mkdir()
@@ -43,7 +40,7 @@ class Tools:
         return (self.place / name).read_bytes()
 
 
-class Tcti(unittest.TestCase):
+class Case(unittest.TestCase):
     @classmethod
     def setUpClass(cls):
         cls.factory = Factory(devices=4)
@@ -56,9 +53,17 @@ class Tcti(unittest.TestCase):
     def tearDown(self):
         self.factory.unplug_all()
 
+
+class WithTools(Case):
+    @classmethod
+    def setUpClass(cls):
+        if sanitizer_of(built(LIBRARY)):
+            raise unittest.SkipTest("tpm2-tools do not end with a sanitizer's library in front of them, whatever TPM they speak to")
+        super().setUpClass()
+
     def tools(self, config="", tcti=None):
-        Tcti.count += 1
-        return Tools(self.factory, tcti or "station" + (":" + config if config else ""), "tools-%d" % Tcti.count)
+        type(self).count += 1
+        return Tools(self.factory, tcti or "station" + (":" + config if config else ""), "tools-%d" % self.count)
 
     def at_its_socket(self, serial):
         """The same tools at the TPM of a unit that is not plugged in."""
@@ -196,16 +201,14 @@ class Tcti(unittest.TestCase):
         with self.in_the_middle() as process:
             process.kill()
 
-    # --- for programs
 
+class ForPrograms(Case):
     def test_every_function_does_what_the_standard_says(self):
         self.factory.plug("SIM0001", 1)
         # Python itself keeps what it has until it ends.
         env = {"ASAN_OPTIONS": "detect_leaks=0", "LD_PRELOAD": "%s %s" % (sanitizer_of(built(LIBRARY)) or "", self.factory.env()["LD_PRELOAD"])}
         status, output = self.factory.run([sys.executable, __file__, "--call", built(LIBRARY)], env=env, timeout_s=PATIENCE_S)
         self.assertEqual((status, output.strip()), (0, "called"))
-
-    # --- the library itself
 
     def test_the_library_shows_one_symbol(self):
         said = subprocess.run(["nm", "-D", "--defined-only", built(LIBRARY)], capture_output=True, text=True, check=True).stdout
