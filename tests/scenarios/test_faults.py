@@ -1,14 +1,17 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
 """Every function of every driver, before, during and after it, meets a unit that is pulled, falls silent, talks nonsense, lies, or
-whose process is killed; and a recorded unit is played back.
+whose process is killed.
 
-    test_faults.py [--sample N] [--seed N] [--only WORDS]
+    test_faults.py [--moments N] [--sample N] [--seed N] [--only WORDS]
 
 The cases are generated: what a good unit of each driver is asked is recorded (drivers/record.c), and which stages touch a unit is the
 station's own table. Each case is one slot with a profile of its own, whose driver misbehaves once (drivers/fault.c); pulling and
 killing is done from outside, while the driver stands still at that moment. Then the same unit is plugged in once more, and must end with
 one key, one certificate and one enrollment. An honest unit in another slot must not notice anything.
+
+--moments N draws so many of before, during and after for each function of each driver and each kind of fault; --sample N takes so many
+of all that.
 """
 import argparse
 import hashlib
@@ -17,6 +20,7 @@ import json
 import os
 import random
 import re
+import shutil
 import signal
 import sys
 import time
@@ -38,18 +42,21 @@ ABOUT_A_UNIT = r"E-(BASE-00[34]|USB-00[1257]|USB-01[12]|TPM-\d+|ATT-\d+|ID-00[23
 SAID = {"unplug": r"E-USB-002$", "kill": r"E-BASE-003$", "stall": r"E-BASE-004$", "garbage": ABOUT_A_UNIT, "lie": ABOUT_A_UNIT}
 
 # Kind of unit, and how the service is to know it: driver, prefix of its simulated devices, profile's lines, statistics of the device that
-# count keys and installations.
+# count keys and installations, and how many keys it makes.
 UNITS = {
-    "tpm_bridge, group": ("tpm_bridge", "SIM", "attestation = x509-group\n", "tpm.EvictControl", "BUNDLE_COMMIT"),
-    "tpm_bridge, tpm": ("tpm_bridge", "SIM", "attestation = tpm\n", "tpm.EvictControl", "BUNDLE_COMMIT"),
-    "serial_csr, individual": ("serial_csr", "SER", "attestation = x509-individual\n", "keys_made", "commit"),
+    "tpm_bridge, group": ("tpm_bridge", "SIM", "attestation = x509-group\n", "tpm.EvictControl", "BUNDLE_COMMIT", 1),
+    "tpm_bridge, tpm": ("tpm_bridge", "SIM", "attestation = tpm\n", "tpm.EvictControl", "BUNDLE_COMMIT", 1),
+    "tpm_bridge without an endorsement key, group":
+        ("tpm_bridge", "NOEK", "attestation = x509-group\n", "tpm.EvictControl", "BUNDLE_COMMIT", 2),
+    "serial_csr, individual": ("serial_csr", "SER", "attestation = x509-individual\n", "keys_made", "commit", 1),
 }
+NOEKS = 5   # how many units without an endorsement key are made
 
 
 class Case:
     def __init__(self, number, unit, function, when, kind):
         self.unit, self.function, self.when, self.kind = unit, function, when, kind
-        self.driver, self.prefix, self.lines, self.keys, self.commits = UNITS[unit]
+        self.driver, self.prefix, self.lines, self.keys, self.commits, self.key_count = UNITS[unit]
         self.plan = "%s.%s.%s.%d.once" % (function, when, "stall" if kind in ("unplug", "kill") else kind, number)
         self.struck = self.first = self.last = self.stage = None
 
@@ -58,22 +65,62 @@ class Case:
 
 
 class Matrix(Plant):
+    @classmethod
+    def setUpClass(cls):
+        super().setUpClass()
+        cls.factory.add_devices(NOEKS, prefix="NOEK", no_ek=True)
+        for n in range(1, NOEKS + 1):
+            shutil.copytree(cls.factory.tpms / ("NOEK%04d" % n), cls.pristine / ("NOEK%04d" % n))
+
     # --- generated
 
     def functions_of_good_units(self):
-        """Kind of unit → the functions that a good unit is asked, in order → whether it gives evidence there."""
-        self.start(["driver = record:%s\n%s" % (driver, lines) for driver, _, lines, _, _ in UNITS.values()])
+        """Kind of unit → the functions that a good unit is asked, in order → "evidence", a "result" or "nothing" that it gives there."""
+        self.start(["driver = record:%s\n%s" % (driver, lines) for driver, _, lines, *_ in UNITS.values()])
         found, there = {}, set()
-        for n, (unit, (_, prefix, _, _, _)) in enumerate(UNITS.items(), 1):
+        for n, (unit, (_, prefix, *_)) in enumerate(UNITS.items(), 1):
             self.factory.plug("%s%04d" % (prefix, n), n)
             slot = self.line.wait_verdict("%02d" % n, 90)
             self.assertEqual(slot["verdict"], "PASS", slot)
             capture, = set((self.state / "captures").iterdir()) - there
             there.add(capture)
             calls = [call.split("\n", 1) for call in re.split(r"^> ", capture.read_text(), flags=re.M)[1:]]
-            found[unit] = {function: any("\n* " in "\n" + said for f, said in calls if f == function) for function, _ in calls}
+            marks = {function: {line[:1] for f, said in calls if f == function for line in said.splitlines()} for function, _ in calls}
+            found[unit] = {function: "evidence" if "*" in said else "result" if "=" in said else "nothing"
+                           for function, said in marks.items()}
         self.line.stop()
         return found
+
+    @staticmethod
+    def applies(function, gives, when, kind):
+        """Only bytes can be changed, and a unit that is not open says nothing at all."""
+        return kind not in ("garbage", "lie") or {"before": function != "open", "during": gives == "evidence",
+                                                  "after": gives != "nothing"}[when]
+
+    @staticmethod
+    def drawn(cases):
+        """Of all cases those that are run now."""
+        chance, met, some = random.Random(ARGS.seed), {}, []
+        for _, group in itertools.groupby(cases, lambda c: (c.unit, c.function, c.kind)):
+            group = list(group)
+            # What one kind of unit has met of a driver need not be met by the next, where not all is run.
+            if ARGS.moments >= len(WHENS) or met.setdefault((group[0].driver, group[0].function), group[0].unit) == group[0].unit:
+                some += chance.sample(group, min(ARGS.moments, len(group)))
+        return chance.sample(some, ARGS.sample) if 0 < ARGS.sample < len(some) else some
+
+    @staticmethod
+    def batches(cases):
+        """So many at a time as there are slots, and devices of their kind."""
+        left = list(cases)
+        while left:
+            batch, there = [], {"SIM": SLOTS - 1, "SER": SLOTS, "NOEK": NOEKS}
+            for case in list(left):
+                if len(batch) < SLOTS - 1 and there[case.prefix]:
+                    case.serial = "%s%04d" % (case.prefix, there[case.prefix])
+                    there[case.prefix] -= 1
+                    batch.append(case)
+                    left.remove(case)
+            yield batch
 
     # --- one batch
 
@@ -113,8 +160,6 @@ class Matrix(Plant):
 
     def run_batch(self, cases):
         factory = self.factory
-        for n, case in enumerate(cases, 1):
-            case.serial = "%s%04d" % (case.prefix, n)
         honest = "SIM%04d" % SLOTS
         self.put_back([c.serial for c in cases] + [honest])
         before = {c.serial: factory.stats(c.serial) for c in cases}
@@ -159,7 +204,7 @@ class Matrix(Plant):
         factory, slot = self.factory, case.last
         self.assertEqual((slot["verdict"], slot["code"]), ("PASS", ""), slot)
         stats = factory.stats(case.serial)
-        self.assertEqual(stats[case.keys] - before[case.keys], 1, "one key")
+        self.assertEqual(stats[case.keys] - before[case.keys], case.key_count, "one key, and one endorsement key where there was none")
         self.assertEqual(stats[case.commits] - before[case.commits], 1, "one installation")
         self.assertTrue(factory.list()[case.serial]["closed"], "closed")
         certificate = not case.unit.endswith(" tpm")
@@ -178,21 +223,21 @@ class Matrix(Plant):
     def test_every_fault_of_every_function_ends_in_its_sentence_and_one_replug_finishes(self):
         asked = self.functions_of_good_units()
         numbers = itertools.count(1)
-        cases = [Case(next(numbers), d, f, w, k) for d in asked for f in asked[d] for w in WHENS for k in KINDS
-                 if w != "during" or asked[d][f] or k not in ("garbage", "lie")]
-        silent = sum(not evidence for d in asked for evidence in asked[d].values())
+        every = [(u, f, w, k) for u in asked for f in asked[u] for k in KINDS for w in WHENS]
+        cases = [Case(next(numbers), u, f, w, k) for u, f, w, k in every if self.applies(f, asked[u][f], w, k)]
         touching = {m.group(1) for m in re.finditer(r"^\| ([a-z-]+) \| [^|]*device", self.factory.verb("stages"), re.M)}
         apart = [s for s in self.factory.stages() if s not in touching]
-        cases = [c for c in cases if not ARGS.only or re.search(ARGS.only, str(c))]
-        drawn = cases if not ARGS.sample else random.Random(ARGS.seed).sample(cases, min(ARGS.sample, len(cases)))
-        print("%d faults, generated from what good units are asked: %s" % (len(cases), json.dumps(asked)))
-        print("%d do not apply: %s touch no unit" % (len(apart) * len(asked) * len(WHENS) * len(KINDS), ", ".join(apart)))
-        print("%d more do not: bytes on their way, where a function gives no evidence" % (silent * 2))
+        drawn = self.drawn([c for c in cases if re.search(ARGS.only, str(c))])
+        print("Good units are asked: %s" % json.dumps(asked))
+        print("%d faults: %d applied, %d would change bytes where there are none" % (len(every), len(cases), len(every) - len(cases)))
+        print("%d do not touch the device: %s" % (len(apart) * len(asked) * len(WHENS) * len(KINDS), ", ".join(apart)))
         print("%d of them now, seed %d" % (len(drawn), ARGS.seed), flush=True)
-        for at in range(0, len(drawn), SLOTS - 1):
+        done = 0
+        for batch in self.batches(drawn):
             began = time.monotonic()
-            self.run_batch(drawn[at:at + SLOTS - 1])
-            print("%d done, %.1f s" % (min(at + SLOTS - 1, len(drawn)), time.monotonic() - began), flush=True)
+            self.run_batch(batch)
+            done += len(batch)
+            print("%d done, %.1f s" % (done, time.monotonic() - began), flush=True)
         for case in drawn:
             print("%s → %s %s" % (case, case.stage or "-", case.shown["code"] if case.shown else "not noticed, and harmless"))
         stages = {c.stage for c in drawn if c.stage}
@@ -203,6 +248,7 @@ class Matrix(Plant):
 
 if __name__ == "__main__":
     parser = argparse.ArgumentParser()
+    parser.add_argument("--moments", type=int, default=len(WHENS))
     parser.add_argument("--sample", type=int, default=0)
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--only", default="")
