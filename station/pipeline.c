@@ -222,9 +222,10 @@ static bool factory_mode_ends_here(const struct job *j)
 static bool finish(struct job *j, struct err *e)
 {
 	const struct driver_call call = job_call(j);
-	if (!device->finish(&j->device, &call, j->row.bundle_sha256, e) || !device->identify(&j->device, &call, &j->identity, e))
+	struct driver_identity now;	/* who it is was settled at the beginning */
+	if (!device->finish(&j->device, &call, j->row.bundle_sha256, e) || !device->identify(&j->device, &call, &now, e))
 		return false;
-	j->row.closed = j->identity.factory_closed;
+	j->row.closed = now.factory_closed;
 	return j->row.closed || err_set(e, E_UNIT_STORAGE, "it says that factory mode is closed, and then that it is open");
 }
 
