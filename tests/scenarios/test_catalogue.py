@@ -33,7 +33,7 @@ import time
 import unittest
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "sim"))
-from factory import BenchError, Factory, Line, built, children, plain_host, wait_until  # noqa: E402
+from factory import BenchError, Factory, Line, built, children, wait_until  # noqa: E402
 from sim import SOURCE, sanitizer_of  # noqa: E402
 
 STAGES = 3      # rows that happen at the same time, beside the line with all UNITS
