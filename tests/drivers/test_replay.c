@@ -125,6 +125,9 @@ static void question_out_of_order_is_refused(void **state)
 	begin(HEAD "> identify\n= serial A\n. ok 0 ms\n");
 	refuses(MOMENT_READ_EK, "asks to read_ek, in the capture stands \"> identify\"");
 	end();
+	begin(HEAD "= identify\n. ok 0 ms\n");
+	refuses(MOMENT_IDENTIFY, "in the capture stands \"= identify\"");
+	end();
 }
 
 static void question_behind_the_end_is_refused(void **state)
@@ -155,6 +158,18 @@ static void file_that_is_no_capture_is_refused(void **state)
 	assert_false(trial_open(&t, TAPE, -1));
 	assert_int_equal(t.err.code, E_CAPTURE);
 	trial_end(&t);
+}
+
+/* What stands behind a zero byte would be read by nobody, and is shown by no editor. */
+static void file_with_a_zero_byte_is_refused(void **state)
+{
+	int other = scratch_file(HEAD);
+	assert_int_equal(pwrite(other, "\0", 1, (off_t)strlen(HEAD)), 1);
+	trial_begin(&t, TAPE);
+	assert_false(trial_open(&t, TAPE, other));
+	assert_int_equal(t.err.code, E_CAPTURE);
+	trial_end(&t);
+	close(other);
 }
 
 static void file_that_is_too_long_is_refused(void **state)
@@ -241,6 +256,7 @@ int main(void)
 		cmocka_unit_test(question_behind_the_end_is_refused),
 		cmocka_unit_test(remarks_and_empty_lines_are_for_people),
 		cmocka_unit_test(file_that_is_no_capture_is_refused),
+		cmocka_unit_test(file_with_a_zero_byte_is_refused),
 		cmocka_unit_test(file_that_is_too_long_is_refused),
 		cmocka_unit_test(line_that_cannot_be_read_is_refused),
 		cmocka_unit_test(longest_evidence_is_taken_and_longer_is_refused),
