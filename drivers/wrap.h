@@ -2,9 +2,9 @@
 /* Drivers that wrap a driver: they go through the same vtable, in the same locked-in process, and neither the real driver nor
  * the line knows of them. A profile names one in front of the driver:
  *
- *   fault(MOMENT.WHEN.KIND[.SEED]):tpm_bridge    misbehaves as told (drivers/fault.c)
- *   record:tpm_bridge                            writes the conversation down (drivers/record.c)
- *   replay(PATH):tpm_bridge                      answers from what was written down (drivers/replay.c)
+ *   fault(MOMENT.WHEN.KIND[.SEED][.once]):tpm_bridge    misbehaves as told (drivers/fault.c)
+ *   record:tpm_bridge                                   writes the conversation down (drivers/record.c)
+ *   replay(PATH):tpm_bridge                             answers from what was written down (drivers/replay.c)
  *
  * and they nest: "record:fault(identify.after.lie):serial_csr". There is one file for a unit: record, replay and a fault that
  * strikes once exclude each other. They are for trials and for tests: a line that uses one says so.
