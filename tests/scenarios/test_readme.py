@@ -31,41 +31,44 @@ class Readme(unittest.TestCase):
     def demo(self, *words):
         return run(sys.executable, SOURCE / "tests/demo/demo.py", "--build", BUILD, "--dir", self.dir / "demo", *words)
 
-    def test_demo_enrolls_all_and_a_second_run_recognises_them(self):
+    def test_demo_enrolls_the_good_refuses_the_bad_and_a_second_run_recognises_them(self):
         self.assertIn("./dev demo", COMMANDS)
+        good, bad = map(int, re.search(r"(\d+) good units .*? and (\d+) bad ones", README).groups())
+        end = "%d of %d good units enrolled and proved, %d of %d bad ones refused with their own code" % (good, good, bad, bad)
         first = self.demo()
         self.assertEqual(first.returncode, 0, first.stdout + first.stderr)
-        self.assertIn("8 of 8 devices enrolled and proved", first.stdout)
-        self.assertEqual(first.stdout.count(" PASS "), 8)
+        self.assertIn(end, first.stdout)
+        self.assertEqual(first.stdout.count(" PASS "), good)
         second = self.demo()
         self.assertEqual(second.returncode, 0, second.stdout + second.stderr)
-        self.assertEqual(second.stdout.count("PASS (known)"), 8)
+        self.assertIn(end, second.stdout)
+        self.assertEqual(second.stdout.count("PASS (known)"), good)
 
     def test_demo_is_short_if_a_device_is(self):
-        first = self.demo("--devices", "2")
-        self.assertEqual(first.returncode, 0, first.stdout)
+        first = self.demo("--each", "2")
+        self.assertEqual(first.returncode, 0, first.stdout + first.stderr)
         devices = self.dir / "demo/tpm"
         shutil.copy(devices / "SIM0002/bundle.bin", devices / "SIM0001/bundle.bin")    # it now holds another one's certificate
-        second = self.demo("--devices", "2")
+        second = self.demo("--each", "2")
         self.assertNotEqual(second.returncode, 0)
         self.assertIn("SHORT: SIM0001", second.stdout)
 
     def test_demo_shows_itself_on_the_screen(self):
         tmux = ["tmux", "-L", "readme%d" % os.getpid(), "-f", "/dev/null"]
-        words = "%s %s --build %s --dir %s --devices 2 --console" % (sys.executable, SOURCE / "tests/demo/demo.py", BUILD, self.dir / "demo")
+        words = "%s %s --build %s --dir %s --each 1 --console" % (sys.executable, SOURCE / "tests/demo/demo.py", BUILD, self.dir / "demo")
         env = dict(os.environ, LC_ALL="C.UTF-8", TERM="tmux-256color")
         run(*tmux, "new-session", "-d", "-x", "120", "-y", "40", words + "; sleep 60", env=env)
         try:
             end, screen = time.monotonic() + 90, ""
-            while time.monotonic() < end and screen.count("PASS") < 2:
+            while time.monotonic() < end and screen.count("PASS") < 3:
                 screen = run(*tmux, "capture-pane", "-p").stdout
                 time.sleep(0.2)
-            self.assertGreaterEqual(screen.count("PASS"), 2, screen)
+            self.assertGreaterEqual(screen.count("PASS"), 3, screen)
             run(*tmux, "send-keys", "q")
-            while time.monotonic() < end and "enrolled and proved" not in screen:
+            while time.monotonic() < end and "good units enrolled" not in screen:
                 screen = run(*tmux, "capture-pane", "-p").stdout
                 time.sleep(0.2)
-            self.assertIn("2 of 2 devices enrolled and proved", screen)
+            self.assertIn("3 of 3 good units enrolled and proved, 4 of 4 bad ones", screen)
         finally:
             run(*tmux, "kill-server")
 
