@@ -495,9 +495,13 @@ static void example_of_the_page_loads(void **state)
 	assert_non_null(end);
 	*end = '\0';
 	struct config *c = load_good(*state, begin);
-	assert_int_equal(c->slot_count, 2);
+	assert_int_equal(c->slot_count, 4);
+	assert_int_equal(c->profile[0].attestation, ATTEST_X509_GROUP);
 	assert_int_equal(c->profile[1].id, ID_TEMPLATE);
 	assert_string_equal(c->profile[1].order, "PO-2026-1187");
+	assert_int_equal(c->profile[2].attestation, ATTEST_TPM);
+	assert_int_equal(c->profile[3].attestation, ATTEST_X509_INDIVIDUAL);
+	assert_int_equal(c->profile[3].id, ID_SPKI_SHA256);
 	config_free(c);
 }
 
