@@ -110,8 +110,8 @@ class Matrix(Plant):
 
     @staticmethod
     def batches(cases):
-        """So many at a time as there are slots, and devices of their kind."""
-        left = list(cases)
+        """So many at a time as there are slots, and devices of their kind; first those of which there are few."""
+        left = sorted(cases, key=lambda case: case.prefix != "NOEK")
         while left:
             batch, there = [], {"SIM": SLOTS - 1, "SER": SLOTS, "NOEK": NOEKS}
             for case in list(left):
