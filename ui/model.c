@@ -160,6 +160,9 @@ static bool apply_line(struct model *m, const json_t *j)
 	COPY(m->role, j, "role");
 	COPY(m->state, j, "state");
 	COPY(m->sentence, j, "sentence");
+	COPY(m->code, j, "code");
+	COPY(m->todo, j, "todo");
+	COPY(m->whom, j, "whom");
 	COPY(m->banner, j, "banner");
 	COPY(m->build, j, "build");
 	COPY(m->config_sha256, j, "config_sha256");
@@ -339,6 +342,8 @@ enum headline_kind model_headline(const struct model *m, char *out, size_t room)
 	out[0] = '\0';
 	if (!strcmp(m->state, "unfit")) {
 		add(out, room, "THE LINE IS NOT FIT");
+		if (m->code[0])
+			snprintf(out + strlen(out), room - strlen(out), "  %s: call the %s", m->code, m->whom);
 		return HEADLINE_UNFIT;
 	}
 	if (busy) {

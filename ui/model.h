@@ -37,7 +37,7 @@ struct model_device {
 struct model {
 	bool reachable;		/* set by the app; a snapshot sets it too */
 	char why[256];		/* not reachable */
-	char name[65], role[16], state[16], sentence[512], banner[256], build[65], config_sha256[65];
+	char name[65], role[16], state[16], sentence[512], code[16], todo[256], whom[64], banner[256], build[65], config_sha256[65];
 	int64_t since_ms;
 	char stage[MODEL_STAGES_MAX][24];	/* the line's stages in their order, as the snapshot told it */
 	size_t stage_count;

@@ -55,7 +55,7 @@ static void draw_headline(struct canvas *c, const struct model *m)
 	if (!m->reachable)
 		canvas_printf(c, 2, 1, c->cols - 2, STYLE_DIM, "What stands below is old. %s", m->why);
 	else if (*m->sentence && strcmp(m->state, "running") != 0)
-		canvas_text(c, 2, 1, c->cols - 2, STYLE_HOLD, m->sentence);
+		canvas_printf(c, 2, 1, c->cols - 2, STYLE_HOLD, "%s %s", m->sentence, m->todo);
 	else
 		draw_banner(c, m);
 }
