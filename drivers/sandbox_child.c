@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "drivers/sandbox.h"
+#include "drivers/capture.h"
 #include "drivers/sandbox_wire.h"
 #include "drivers/usb.h"
 #include "certs/verifier.h"
@@ -10,6 +11,7 @@
 #include "station/base/wire.h"
 
 #include <string.h>
+#include <sys/resource.h>
 
 #define REPLY_MS 1000	/* the line reads its socket while it waits for us */
 
@@ -146,6 +148,13 @@ static bool serve(struct child *c, const struct err *broken)
 	return wire_send(c->line, m.type, &reply, sizeof(reply), clock_steady_ms() + REPLY_MS, &gone);
 }
 
+/* A wrapper's file holds a capture at most: a process that a unit has taken over cannot fill the disk with it. */
+static bool file_limit(const struct driver_port *port, struct err *e)
+{
+	const struct rlimit most = {CAPTURE_MAX, CAPTURE_MAX};
+	return port->file < 0 || setrlimit(RLIMIT_FSIZE, &most) == 0 || err_errno(e, E_LOCKDOWN, "the size of a capture");
+}
+
 /* Everything that needs rights, then none are left. The device is first asked something by driver->open, locked in. */
 static bool prepare(struct child *c, struct err *e)
 {
@@ -158,7 +167,7 @@ static bool prepare(struct child *c, struct err *e)
 		return false;
 	certs_warm();
 	lockdown_warm();
-	return lockdown(e);
+	return file_limit(&c->port, e) && lockdown(e);
 }
 
 _Noreturn void sandbox_child(const struct driver *driver, const struct driver_port *port, int line, int verifier)

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The sandbox without a device: drivers that misbehave inside it, and children that lie to the line. */
 #include "drivers/sandbox.h"
+#include "drivers/capture.h"
 #include "drivers/sandbox_wire.h"
 #include "certs/verifier.h"
 #include "station/base/clock.h"
@@ -13,8 +14,10 @@
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 #include <cmocka.h>
+#include <sys/mman.h>
 #include <sys/ptrace.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
@@ -23,11 +26,12 @@
 
 struct probe {
 	bool opened;
+	int file;
 };
 
 static bool probe_open(void *state, const struct driver_port *port, const struct driver_call *call, struct err *e)
 {
-	((struct probe *)state)->opened = true;
+	*(struct probe *)state = (struct probe){true, port->file};
 	return true;
 }
 
@@ -86,11 +90,19 @@ static bool probe_read_back(void *state, const struct driver_call *call, struct 
 	_exit(7);	/* as a crash would end it, without what a test's own handlers make of one */
 }
 
+/* What a hostile unit would do with the capture that its process was given to write. */
+static bool probe_sign(void *state, const struct driver_call *call, const uint8_t digest[static SHA256_SIZE],
+		       struct key_signature *ret, struct err *e)
+{
+	int file = ((struct probe *)state)->file;
+	return pwrite(file, "x", 1, (off_t)CAPTURE_MAX - 1) == 1 && pwrite(file, "x", 1, (off_t)CAPTURE_MAX) != 1;
+}
+
 static const struct driver_match none[] = {{0}};
 static const struct driver probe = {.name = "probe", .title = "a probe", .matches = none, .state_size = sizeof(struct probe),
 	.open = probe_open, .close = probe_close, .identify = probe_identify, .read_ek = probe_read_ek, .make_key = probe_make_key,
 	.activate = probe_activate, .certify = probe_activate, .prove_key = probe_activate, .install = probe_install,
-	.read_back = probe_read_back};
+	.read_back = probe_read_back, .sign = probe_sign};
 
 /* ---- the line's side ---- */
 
@@ -118,7 +130,7 @@ static void begin(struct line *l, child_main *liar)
 	l->child = fork();
 	assert_true(l->child >= 0);
 	if (l->child == 0) {
-		const struct driver_port port = {.fd = -1};
+		const struct driver_port port = {.fd = -1, .file = memfd_create("capture", 0)};
 		close(line[0]);
 		close(verifier[0]);
 		if (!liar)
@@ -249,6 +261,18 @@ static void function_that_the_driver_lacks_is_said_to_be_missing(void **state)
 	begin(&l, NULL);
 	assert_false(sandbox_driver.finish(&l.sandbox, in_ms(5000), hash, &e));
 	assert_int_equal(e.code, E_NO_DRIVER);
+	assert_int_equal(end(&l), 0);
+}
+
+static void capture_grows_no_longer_than_a_capture_may_be(void **state)
+{
+	struct line l;
+	struct err e = {0};
+	const uint8_t digest[SHA256_SIZE] = {0};
+	struct key_signature made;
+	signal(SIGXFSZ, SIG_IGN);	/* as the line's processes have it */
+	begin(&l, NULL);
+	assert_true(sandbox_driver.sign(&l.sandbox, in_ms(5000), digest, &made, &e));
 	assert_int_equal(end(&l), 0);
 }
 
@@ -409,6 +433,7 @@ int main(void)
 		cmocka_unit_test(answer_that_comes_late_is_not_taken_for_the_next),
 		cmocka_unit_test(longest_bundle_arrives_whole),
 		cmocka_unit_test(function_that_the_driver_lacks_is_said_to_be_missing),
+		cmocka_unit_test(capture_grows_no_longer_than_a_capture_may_be),
 		cmocka_unit_test(child_that_ends_is_lost),
 		cmocka_unit_test(child_ends_when_its_line_closes),
 		cmocka_unit_test(honest_answer_is_believed),
