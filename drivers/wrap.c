@@ -64,10 +64,15 @@ static bool piece_take(const char *spec, struct piece *ret, struct err *e)
 	return *after == ':' || err_set(e, E_CONFIG, "\"%s\" wants a ':' and a driver behind it", spec);
 }
 
+static bool strikes_once(const struct piece *p)
+{
+	return p->kind == &fault_wrapper && strstr(p->args, ".once");
+}
+
 /* What the launcher opens for a wrapper: there is one such file for a unit. */
 static bool wants_the_file(const struct piece *p)
 {
-	return p->kind == &record_wrapper || p->kind == &replay_wrapper || (p->kind == &fault_wrapper && strstr(p->args, ".once"));
+	return p->kind == &record_wrapper || p->kind == &replay_wrapper || strikes_once(p);
 }
 
 bool wrap_spec_is_good(const char *spec, struct err *e)
@@ -93,19 +98,32 @@ const struct driver *driver_find(const char *spec)
 	return strchr(spec, ':') ? &wrap_driver : driver_real(spec);
 }
 
+static bool args_out(const struct piece *p, char *out, size_t room)
+{
+	size_t len = strlen(p->args);
+	if (len >= room)
+		return false;
+	memcpy(out, p->args, len + 1);
+	return true;
+}
+
 bool wrap_args(const char *spec, const char *wrapper, char *out, size_t room)
 {
 	struct piece p;
 	struct err ignored = {0};
-	for (const char *rest = spec; piece_take(rest, &p, &ignored) && p.kind; rest = p.inner) {
-		if (strcmp(p.kind->name, wrapper) != 0)
-			continue;
-		size_t len = strlen(p.args);
-		if (len >= room)
-			return false;
-		memcpy(out, p.args, len + 1);
-		return true;
-	}
+	for (const char *rest = spec; piece_take(rest, &p, &ignored) && p.kind; rest = p.inner)
+		if (!strcmp(p.kind->name, wrapper))
+			return args_out(&p, out, room);
+	return false;
+}
+
+bool wrap_once(const char *spec, char *out, size_t room)
+{
+	struct piece p;
+	struct err ignored = {0};
+	for (const char *rest = spec; piece_take(rest, &p, &ignored) && p.kind; rest = p.inner)
+		if (strikes_once(&p))
+			return args_out(&p, out, room);
 	return false;
 }
 

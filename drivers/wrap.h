@@ -68,5 +68,7 @@ WARN_UNUSED bool wrap_spec_is_good(const char *spec, struct err *e);
 /* What stands in the parentheses of the wrapper of that name in a spec; false if the spec has no such wrapper. E.g. the path that
  * `replay` reads, for whoever opens files before the lock-down. */
 bool wrap_args(const char *spec, const char *wrapper, char *out, size_t room);
+/* The same of the fault that strikes once, wherever it stands among others. */
+bool wrap_once(const char *spec, char *out, size_t room);
 
 #endif

@@ -114,7 +114,7 @@ static bool wrapper_file(const struct config *config, const struct ask_job *ask,
 	snprintf(name, sizeof(name), "%lld-%d-%s.txt", (long long)clock_wall_ms(), (int)getpid(), node ? node + 1 : "unit");
 	if (wrap_args(ask->driver, "record", args, sizeof(args)))
 		return trial_file(config, "captures", name, O_WRONLY | O_EXCL, ret_fd, e);
-	if (wrap_args(ask->driver, "fault", args, sizeof(args)) && strstr(args, ".once"))
+	if (wrap_once(ask->driver, args, sizeof(args)))
 		return trial_file(config, "faults", args, O_RDWR, ret_fd, e);
 	return true;
 }

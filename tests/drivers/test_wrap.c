@@ -47,6 +47,17 @@ static void two_wrappers_that_both_want_the_file_are_refused(void **state)
 	assert_true(is_good("record:fault(sign.before.kill.1):fault(sign.after.kill):probe"));
 }
 
+static void fault_that_strikes_once_has_its_file_wherever_it_stands(void **state)
+{
+	char args[64];
+	assert_true(wrap_once("fault(sign.after.lie):fault(sign.before.kill.once):probe", args, sizeof(args)));
+	assert_string_equal(args, "sign.before.kill.once");
+	assert_true(wrap_once("fault(sign.before.kill.1.once):fault(sign.after.lie):probe", args, sizeof(args)));
+	assert_string_equal(args, "sign.before.kill.1.once");
+	assert_false(wrap_once("record:fault(sign.after.lie):probe", args, sizeof(args)));
+	assert_false(wrap_once("probe", args, sizeof(args)));
+}
+
 static void arguments_of_any_length_are_taken_whole_or_refused(void **state)
 {
 	char spec[600], args[300];
@@ -190,6 +201,7 @@ int main(void)
 		cmocka_unit_test(spec_is_a_driver_of_this_build_with_wrappers_around_it),
 		cmocka_unit_test(spec_that_is_none_is_refused),
 		cmocka_unit_test(two_wrappers_that_both_want_the_file_are_refused),
+		cmocka_unit_test(fault_that_strikes_once_has_its_file_wherever_it_stands),
 		cmocka_unit_test(arguments_of_any_length_are_taken_whole_or_refused),
 		cmocka_unit_test(arguments_of_an_inner_wrapper_are_found),
 		cmocka_unit_test(facts_are_those_of_the_innermost_driver),
