@@ -134,7 +134,7 @@ class Certificates(unittest.TestCase):
                 other = self.dir / "other.pem"
                 self.openssl("ec", "-in", key, "-param_enc", encoding, "-conv_form", form, "-out", other)
                 csr = self.csr(other, form="DER")
-                requests.add(csr.read_bytes()[:100])
+                requests.add(csr.read_bytes()[4:-80])   # without the signature, whose bytes and length are of chance
                 ids.add(self.station_id("--csr", csr).stdout)
         self.assertEqual((len(ids), len(requests)), (1, 6))
 
