@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "drivers/wrap.h"
 
+#include <assert.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -13,6 +14,7 @@ static const char *const names[MOMENT_COUNT] = {
 
 const char *moment_name(enum moment m)
 {
+	assert(m < MOMENT_COUNT);
 	return names[m];
 }
 
