@@ -203,6 +203,8 @@ bool way_is_where_wanted(const struct job *j, const struct registration *state, 
 	const char *hub = j->profile->hub;
 	if (!way_device_id(j, id, e))
 		return false;
+	if (j->profile->attestation != ATTEST_X509_GROUP && state->group[0])
+		return err_set(e, E_REHEARSAL, "came as a member of group %s, and was to come by an entry of its own", state->group);
 	/* The service spells a registration id in its own case; a device id is spelt as it was told. */
 	bool same = j->profile->device_id[0] ? !strcmp(id, state->device_id) : !strcasecmp(id, state->device_id);
 	if (same && (!hub[0] || !strcasecmp(hub, state->hub)))

@@ -66,6 +66,7 @@ struct registration {
 	char substatus[48];
 	char hub[256];
 	char device_id[129];
+	char group[GROUP_ID_MAX];	/* that an X.509 device came by; "": an entry of its own, or not said */
 	char etag[ETAG_MAX];
 	int error_code;		/* of the service; 0: none */
 	char error_message[160];

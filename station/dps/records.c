@@ -55,6 +55,9 @@ bool registration_parse(const json_t *state, struct registration *ret, struct er
 	    || !ANSWER_TEXT(state, "assignedHub", ret->hub, e)
 	    || !ANSWER_TEXT(state, "deviceId", ret->device_id, e) || !ANSWER_TEXT(state, "etag", ret->etag, e))
 		return false;
+	const json_t *x509 = json_object_get(state, "x509");
+	if (json_is_object(x509) && !ANSWER_TEXT(x509, "enrollmentGroupId", ret->group, e))
+		return false;
 	int64_t code = json_int_or(state, "errorCode", 0);
 	if (code < 0 || code > INT32_MAX)
 		return err_set(e, E_DPS_ANSWER, "errorCode %lld is no such code", (long long)code);

@@ -18,13 +18,14 @@ import unittest
 import urllib.parse
 
 from case import EK, SERIAL, TPM, Case, UnitTpm, bundle_fields, for_each_kind
+from sim import wait_until
 
 TWIN = {"tags": {"site": "north"}, "properties": {"desired": {"period": 60}}}
 ENTRY = "device_id = Acme@{serial}\ntwin = twin.json\nedge = yes\nreprovision = reset\nallocation = static\n"
 
 
 class EntryOfItsOwn(Case):
-    devices, serial = 8, 4
+    devices, serial = 9, 4
     kinds = [(TPM, "x509-individual"), (TPM, "tpm"), (SERIAL, "x509-individual")]
 
     @classmethod
@@ -121,6 +122,22 @@ class EntryOfItsOwn(Case):
         done, = self.audit("enroll.done")
         self.assertTrue(done["body"]["found"])
         self.assertEqual(self.counts(name), (1, 1))
+
+
+    def test_unit_whose_entry_is_gone_does_not_pass_by_a_group_of_the_same_ca(self):
+        self.start(TPM, "x509-individual")
+        serial = self.unit()
+        self.factory.dps_goes_dark()
+        try:
+            name = self.visit(serial)["registration_id"]
+        finally:
+            self.factory.dps_comes_back()
+        wait_until(lambda: self.entry(name), 60, "the entry that waited")
+        wait_until(lambda: self.audit("enroll.done"), 20, "its record")
+        self.entry(name, "DELETE")
+        slot = self.visit(serial)
+        self.assertEqual((slot["verdict"], slot["code"]), ("HOLD", "E-DPS-009"), slot)
+        self.assertIn("a member of group demo-group", slot["what"])
 
 
 class MemberOfAGroup(Case):
