@@ -126,7 +126,7 @@ static void guest_close(struct guest *g)
 /* Lets the connection run until `id` was answered, or (id 0) a device is there or the connection closed. */
 static void guest_run(struct guest *g, uint64_t id)
 {
-	for (int i = 0; i < 300; i++) {
+	for (int i = 0; i < 3000; i++) {
 		struct pollfd p = { .fd = g->fd, .events = POLLIN };
 		while (usbredirparser_has_data_to_write(g->parser) && usbredirparser_do_write(g->parser) == 0)
 			;
