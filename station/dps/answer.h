@@ -5,7 +5,7 @@
 #define STATION_DPS_ANSWER_H
 
 #include "station/base/json.h"
-#include "station/dps/http.h"
+#include "station/net/http.h"
 
 #define ANSWER_CLOCK_MS 300000	/* greatest difference to the service's clock that is still right */
 

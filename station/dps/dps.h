@@ -11,7 +11,7 @@
 
 #include "station/dps/auth.h"
 #include "station/dps/enrollment.h"
-#include "station/dps/http.h"
+#include "station/net/http.h"
 #include "station/dps/individual.h"
 #include "station/dps/pacer.h"
 

@@ -3,7 +3,7 @@
 #ifndef STATION_DPS_PACED_H
 #define STATION_DPS_PACED_H
 
-#include "station/dps/http.h"
+#include "station/net/http.h"
 #include "station/dps/pacer.h"
 
 /* Whom trouble holds back. All: a Retry-After, and an answer that did not come, count for everybody at this pace. One:

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "station/dps/http.h"
+#include "station/net/http.h"
 
 #include "certs/peer.h"
 #include "station/base/clock.h"

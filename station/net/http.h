@@ -11,8 +11,8 @@
  * no common TLS), E_PROXY (the proxy refused), E_REHEARSAL (the peer refused our client certificate in the handshake),
  * E_DPS_ANSWER (a body over the cap, not HTTP). Where a client key in a device failed, its own error wins. No text here
  * ever holds a header that we sent. */
-#ifndef STATION_DPS_HTTP_H
-#define STATION_DPS_HTTP_H
+#ifndef STATION_NET_HTTP_H
+#define STATION_NET_HTTP_H
 
 #include "certs/remote_key.h"
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The HTTPS door against real servers that misbehave (hostile.py). */
-#include "harness.h"
+#include "tests/dps/harness.h"
 
 #include "station/base/clock.h"
 
