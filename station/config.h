@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* station.conf, read once into a const struct. One INI file (libinih): [station] [ca] [dps]
- * [profile NAME]… [slot NAME]…
+/* station.conf, read once into a const struct. One INI file (libinih): [station] [ca] [dps], where wanted [jig] [people]
+ * [scanner] [lots] [mes] [mes-folder] [mes-http] [api], and [profile NAME]… [slot NAME]…
  *
  * Every mistake is reported at once, with its line: unknown section or name, a name twice, a bad
  * value, something missing, a reference to nothing. Secrets are references ("file:PATH",
@@ -30,6 +30,19 @@ enum attestation {
 };
 enum allocation { ALLOCATION_ANY, ALLOCATION_HASHED, ALLOCATION_GEO, ALLOCATION_STATIC };
 
+/* What binds a label to a slot, since boards are bare (station/shift/label.h). */
+enum label_source {
+	LABEL_SERIAL,	/* the unit's own serial number is its label */
+	LABEL_SCAN,	/* scan, then plug into the next free slot */
+	LABEL_TRAY,	/* a tray's barcode, and which label lies in which position */
+};
+enum label_check {
+	LABEL_EQUAL,	/* the label is the serial number that the unit says */
+	LABEL_LISTED,	/* the label need only stand in the order's list; what the unit says is kept beside it */
+};
+/* What a silent MES means for a unit that wants to begin. */
+enum mes_silence { SILENCE_STOPS, SILENCE_GOES, SILENCE_LISTED };
+
 struct config_profile {
 	char name[33];
 	char driver[128];		/* default tpm_bridge; may say what wraps it (drivers/driver.h, driver_find) */
@@ -58,13 +71,22 @@ struct config_profile {
 	bool finish;			/* close factory mode; default yes */
 	bool keep_registration;		/* what the rehearsal leaves in the cloud stays; default yes */
 	bool rehearse_here;		/* explicit yes for allocation that depends on where one registers from; default no */
-	char order[65];			/* "" without */
+	char order[65];			/* while no lot is open; "" without */
+	enum label_source label;	/* label = serial | scan | tray; default serial */
+	enum label_check label_check;	/* label_check = equal | listed; default equal */
 };
 
 struct config_slot {
 	char name[33];
 	char port[96];			/* port path as `station devices` prints it */
 	int profile;			/* index */
+	uint32_t row, column;		/* in the jig as it is built, from 1; 0: not given */
+};
+
+/* The fixture as the operator sees it: the slots' rows and columns, turned clockwise by `rotation` degrees. */
+struct config_jig {
+	uint32_t rows, columns;	/* 0: not given; slots stand in the order of the file */
+	uint32_t rotation;	/* 0, 90, 180, 270: index of those */
 };
 
 struct config {
@@ -99,6 +121,47 @@ struct config {
 	char arm_endpoint[256];		/* default https://management.azure.com */
 	char arm_id[512];		/* /subscriptions/…/provisioningServices/NAME */
 	char arm_token[PATH_MAX];	/* bearer token by reference: reader for a line, contributor for an engineer */
+
+	struct config_jig jig;		/* [jig] rows, columns, rotation */
+
+	/* [people] without file: nobody has to say who he is */
+	char people_file[PATH_MAX];	/* file: written by `station people`, mode 0600; it alone knows who a pseudonym is */
+	bool people_pin;		/* pin = yes | no; default yes: a badge alone is not enough */
+	uint32_t people_idle_minutes;	/* idle_minutes, 1 to 480, default 15: then the line locks, never in the middle of a tray */
+
+	/* [scanner] what it sends around a code, and POSIX extended regular expressions that route a code */
+	char scan_prefix[9], scan_suffix[9];	/* "\\xHH" stands for a byte; default none and "\\r" */
+	uint32_t scan_gap_ms;		/* gap_ms, 5 to 1000, default 35: slower keys are a person's */
+	char scan_badge[129], scan_order[129], scan_unit[129], scan_tray[129], scan_command[129];
+	bool sound;			/* sound = yes | no: the console's bell, once per tray; default yes */
+
+	/* [lots] */
+	char orders_dir[PATH_MAX];	/* orders: ORDER.json (station/shift/order.h); default STATE/orders */
+	char trays_dir[PATH_MAX];	/* trays: TRAY.json (station/shift/label.h); default STATE/trays */
+	char handover_dir[PATH_MAX];	/* handover: what a closed lot leaves; default STATE/handover */
+	bool lot_required;		/* required = yes | no; default no: without a lot units go by their profile's order */
+
+	/* [mes] */
+	char mes_station[65];		/* station: its name in the MES; default [station] name */
+	enum mes_silence mes_silent;	/* silent = stop | go | listed; default stop */
+	bool mes_check_in;		/* check_in = yes | no: units are asked for before work; default yes where an adapter can answer */
+	uint32_t mes_events_most;	/* events, 1000 to 10000000, default 100000: more that wait stop the line */
+
+	/* [mes-folder] is there when `out` is given */
+	char folder_out[PATH_MAX];	/* result files */
+	char folder_in[PATH_MAX];	/* allow lists and orders from the MES; "" none */
+	char folder_format[65];		/* format = any of "json csv openhtf", by blanks; default json */
+
+	/* [mes-http] is there when `url` is given */
+	char mes_url[256];		/* https://HOST[:PORT][/PATH]; http:// only with hmac_key */
+	char mes_ca_file[PATH_MAX];
+	char mes_certificate[PATH_MAX], mes_key[PATH_MAX];	/* PEM, for mutual TLS */
+	char mes_hmac_key[PATH_MAX];	/* secret reference */
+	uint32_t mes_timeout_ms;	/* 100 to 60000, default 5000 */
+
+	/* [api] is there when `listen` is given */
+	char api_listen[128];		/* 127.0.0.1:PORT, [::1]:PORT or unix:PATH */
+	char api_token[PATH_MAX];	/* secret reference: who shows it may ask for changes; "" nobody may */
 
 	struct config_profile profile[CONFIG_PROFILES_MAX];
 	size_t profile_count;

@@ -8,9 +8,9 @@
 #include "station/config_table.h"
 
 #define MISTAKES_MAX 100
-#define SECTIONS_MAX (3 + CONFIG_PROFILES_MAX + CONFIG_SLOTS_MAX)
-#define FIRST_PROFILE 3	/* in reading.seen */
-#define FIRST_SLOT (3 + CONFIG_PROFILES_MAX)
+#define SECTIONS_MAX (SECTIONS_SINGLE + CONFIG_PROFILES_MAX + CONFIG_SLOTS_MAX)
+#define FIRST_PROFILE ((ptrdiff_t)SECTIONS_SINGLE)	/* in reading.seen */
+#define FIRST_SLOT (FIRST_PROFILE + CONFIG_PROFILES_MAX)
 
 /* libinih tells nothing of a section's start, and no line numbers. config.c counts lines, and
  * behind each "[…]" it adds a line with this name: so the handler hears of empty and repeated
@@ -27,7 +27,7 @@ struct mistakes {
 	size_t count, more;
 };
 
-/* seen: [station] [ca] [dps], then profiles, then slots, each at its index. */
+/* seen: the sections that are there once, each at its enum; then profiles, then slots, each at its index. */
 struct reading {
 	struct config *c;
 	struct mistakes *m;

@@ -50,7 +50,8 @@ static void unknown_section(struct reading *r, const char *text)
 	if (best && looks_like_name(word))
 		mistake_add(r->m, r->line, "there is no section [%s]; did you mean [%s]?", word, best);
 	else
-		mistake_add(r->m, r->line, "there is no such section; known are [station] [ca] [dps] [profile NAME] [slot NAME]");
+		mistake_add(r->m, r->line, "there is no such section; known are [station] [ca] [dps] [jig] [people] [scanner] [lots] "
+			    "[mes] [mes-folder] [mes-http] [api] [profile NAME] [slot NAME]");
 }
 
 static bool member_name_is_good(const char *name)
@@ -60,7 +61,7 @@ static bool member_name_is_good(const char *name)
 	       strspn(name, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-._") == n;
 }
 
-/* The place of a section: fixed for the first three, the next free one for profiles and slots.
+/* The place of a section: fixed for those that are there once, the next free one for profiles and slots.
  * NULL when there are too many. */
 static struct config_seen *section_place(struct reading *r, enum config_section kind, const char *name)
 {
@@ -189,11 +190,14 @@ static void take_defaults(struct reading *r, struct config_seen *s)
 void config_complete(struct reading *r)
 {
 	struct config *c = r->c;
-	for (int kind = 0; kind < 3; kind++)
+	for (int kind = 0; kind < SECTIONS_REQUIRED; kind++)
 		if (!r->seen[kind].line)
 			mistake_add(r->m, r->line ? r->line : 1, "section [%s] is missing", config_section_names[kind]);
+	/* A section that may be left out has its defaults all the same. */
+	for (int kind = SECTIONS_REQUIRED; kind < SECTIONS_SINGLE; kind++)
+		r->seen[kind].section = (enum config_section)kind;
 	for (size_t i = 0; i < SECTIONS_MAX; i++)
-		if (r->seen[i].line)
+		if (r->seen[i].line || (i >= SECTIONS_REQUIRED && i < SECTIONS_SINGLE))
 			take_defaults(r, &r->seen[i]);
 	if (c->slot_count == 0)
 		mistake_add(r->m, r->line ? r->line : 1, "there is no [slot NAME]");
@@ -201,6 +205,8 @@ void config_complete(struct reading *r)
 	for (size_t i = 0; i < c->profile_count; i++)
 		config_check_profile(&c->profile[i], &r->seen[FIRST_PROFILE + i], r->m);
 	config_check_slots(c, r->seen + FIRST_SLOT, r->m);
+	config_check_places(c, r->seen + FIRST_SLOT, r->m);
+	config_check_floor(c, r->seen, r->m);
 	if (!c->log_origin[0])
 		snprintf(c->log_origin, sizeof(c->log_origin), "%s.station", c->name);
 }

@@ -6,6 +6,14 @@ const char *const config_section_names[SECTION_KINDS] = {
 	[SECTION_STATION] = "station",
 	[SECTION_CA] = "ca",
 	[SECTION_DPS] = "dps",
+	[SECTION_JIG] = "jig",
+	[SECTION_PEOPLE] = "people",
+	[SECTION_SCANNER] = "scanner",
+	[SECTION_LOTS] = "lots",
+	[SECTION_MES] = "mes",
+	[SECTION_MES_FOLDER] = "mes-folder",
+	[SECTION_MES_HTTP] = "mes-http",
+	[SECTION_API] = "api",
 	[SECTION_PROFILE] = "profile",
 	[SECTION_SLOT] = "slot",
 };
@@ -21,12 +29,17 @@ static const char *const allocations[] = {[ALLOCATION_ANY] = "instance", [ALLOCA
 static const char *const reprovisions[] = {
 	[REPROVISION_MIGRATE] = "migrate", [REPROVISION_RESET] = "reset", [REPROVISION_NEVER] = "never", NULL};
 static const char *const others[] = {[OTHER_REFUSE] = "refuse", [OTHER_REPLACE] = "replace", NULL};
+static const char *const labels[] = {[LABEL_SERIAL] = "serial", [LABEL_SCAN] = "scan", [LABEL_TRAY] = "tray", NULL};
+static const char *const label_checks[] = {[LABEL_EQUAL] = "equal", [LABEL_LISTED] = "listed", NULL};
+static const char *const rotations[] = {"0", "90", "180", "270", NULL};
+static const char *const silences[] = {[SILENCE_STOPS] = "stop", [SILENCE_GOES] = "go", [SILENCE_LISTED] = "listed", NULL};
 static const char *const optional_required[] = {"optional", "required", NULL};
 
 #define AT(type, field) offsetof(struct type, field), sizeof(((struct type *)0)->field)
 #define STATION_ROW(name, take, field, ...) {SECTION_STATION, name, take, AT(config, field), __VA_ARGS__}
 #define CA_ROW(name, take, field, ...) {SECTION_CA, name, take, AT(config, field), __VA_ARGS__}
 #define DPS_ROW(name, take, field, ...) {SECTION_DPS, name, take, AT(config, field), __VA_ARGS__}
+#define ROW(kind, name, take, field, ...) {SECTION_##kind, name, take, AT(config, field), __VA_ARGS__}
 #define PROFILE_ROW(name, take, field, ...) {SECTION_PROFILE, name, take, AT(config_profile, field), __VA_ARGS__}
 #define SLOT_ROW(name, take, field, ...) {SECTION_SLOT, name, take, AT(config_slot, field), __VA_ARGS__}
 
@@ -61,6 +74,48 @@ const struct config_row config_rows[] = {
 	DPS_ROW("arm_id", value_arm_id, arm_id, ""),
 	DPS_ROW("arm_token", value_secret, arm_token, ""),
 
+	ROW(JIG, "rows", value_count, jig.rows, "", .least = 1, .most = CONFIG_SLOTS_MAX),
+	ROW(JIG, "columns", value_count, jig.columns, "", .least = 1, .most = CONFIG_SLOTS_MAX),
+	ROW(JIG, "rotation", value_choice, jig.rotation, "0", .choices = rotations),
+
+	ROW(PEOPLE, "file", value_path, people_file, ""),
+	ROW(PEOPLE, "pin", value_choice, people_pin, "yes", .choices = no_yes),
+	ROW(PEOPLE, "idle_minutes", value_count, people_idle_minutes, "15", .least = 1, .most = 480),
+
+	ROW(SCANNER, "prefix", value_bytes, scan_prefix, ""),
+	ROW(SCANNER, "suffix", value_bytes, scan_suffix, "\\r"),
+	ROW(SCANNER, "gap_ms", value_count, scan_gap_ms, "35", .least = 5, .most = 1000),
+	ROW(SCANNER, "badge", value_pattern, scan_badge, "^BADGE:.+$"),
+	ROW(SCANNER, "order", value_pattern, scan_order, "^ORDER:.+$"),
+	ROW(SCANNER, "unit", value_pattern, scan_unit, "^[A-Za-z0-9._:-]{1,64}$"),
+	ROW(SCANNER, "tray", value_pattern, scan_tray, "^TRAY:.+$"),
+	ROW(SCANNER, "command", value_pattern, scan_command, "^CMD:.+$"),
+	ROW(SCANNER, "sound", value_choice, sound, "yes", .choices = no_yes),
+
+	ROW(LOTS, "orders", value_path, orders_dir, ""),
+	ROW(LOTS, "trays", value_path, trays_dir, ""),
+	ROW(LOTS, "handover", value_path, handover_dir, ""),
+	ROW(LOTS, "required", value_choice, lot_required, "no", .choices = no_yes),
+
+	ROW(MES, "station", value_name, mes_station, ""),
+	ROW(MES, "silent", value_choice, mes_silent, "stop", .choices = silences),
+	ROW(MES, "check_in", value_choice, mes_check_in, "yes", .choices = no_yes),
+	ROW(MES, "events", value_count, mes_events_most, "100000", .least = 1000, .most = 10000000),
+
+	ROW(MES_FOLDER, "out", value_path, folder_out, ""),
+	ROW(MES_FOLDER, "in", value_path, folder_in, ""),
+	ROW(MES_FOLDER, "format", value_formats, folder_format, "json"),
+
+	ROW(MES_HTTP, "url", value_mes_url, mes_url, ""),
+	ROW(MES_HTTP, "ca_file", value_path, mes_ca_file, ""),
+	ROW(MES_HTTP, "certificate", value_path, mes_certificate, ""),
+	ROW(MES_HTTP, "key", value_path, mes_key, ""),
+	ROW(MES_HTTP, "hmac_key", value_secret, mes_hmac_key, ""),
+	ROW(MES_HTTP, "timeout_ms", value_count, mes_timeout_ms, "5000", .least = 100, .most = 60000),
+
+	ROW(API, "listen", value_listen, api_listen, ""),
+	ROW(API, "token", value_secret, api_token, ""),
+
 	PROFILE_ROW("driver", value_driver, driver, "tpm_bridge"),
 	PROFILE_ROW("attestation", value_choice, attestation, "x509-group", .choices = attestations),
 	PROFILE_ROW("group", value_name, group, ""),
@@ -82,9 +137,13 @@ const struct config_row config_rows[] = {
 	PROFILE_ROW("keep_registration", value_choice, keep_registration, "yes", .choices = no_yes),
 	PROFILE_ROW("rehearse_here", value_choice, rehearse_here, "no", .choices = no_yes),
 	PROFILE_ROW("order", value_name, order, ""),
+	PROFILE_ROW("label", value_choice, label, "serial", .choices = labels),
+	PROFILE_ROW("label_check", value_choice, label_check, "equal", .choices = label_checks),
 
 	SLOT_ROW("port", value_port, port, NULL),
 	SLOT_ROW("profile", value_profile, profile, NULL),
+	SLOT_ROW("row", value_count, row, "", .least = 1, .most = CONFIG_SLOTS_MAX),
+	SLOT_ROW("column", value_count, column, "", .least = 1, .most = CONFIG_SLOTS_MAX),
 };
 const size_t config_row_count = COUNT_OF(config_rows);
 

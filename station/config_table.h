@@ -9,7 +9,14 @@
 
 #include "station/config.h"
 
-enum config_section { SECTION_STATION, SECTION_CA, SECTION_DPS, SECTION_PROFILE, SECTION_SLOT, SECTION_KINDS };
+enum config_section {
+	SECTION_STATION, SECTION_CA, SECTION_DPS,	/* must be there */
+	SECTION_JIG, SECTION_PEOPLE, SECTION_SCANNER, SECTION_LOTS, SECTION_MES, SECTION_MES_FOLDER, SECTION_MES_HTTP, SECTION_API,
+	SECTION_PROFILE, SECTION_SLOT,			/* have names, and are many */
+	SECTION_KINDS
+};
+#define SECTIONS_REQUIRED SECTION_JIG
+#define SECTIONS_SINGLE SECTION_PROFILE
 
 struct config_row;
 
@@ -33,11 +40,11 @@ struct config_row {
 	uint32_t least, most;	/* of value_count */
 };
 
-#define CONFIG_ROWS_MAX 64
+#define CONFIG_ROWS_MAX 96
 extern const struct config_row config_rows[];
 extern const size_t config_row_count;
 
-/* "station", "ca", "dps", "profile", "slot". */
+/* "station", "ca", "dps" and so on. */
 extern const char *const config_section_names[SECTION_KINDS];
 
 /* ---- the kinds of value (config_value.c) ---- */
@@ -59,6 +66,12 @@ bool value_port(const struct config_value *v, struct err *e);		/* as `station de
 bool value_arm_id(const struct config_value *v, struct err *e);
 bool value_driver(const struct config_value *v, struct err *e);		/* one that this build has */
 bool value_profile(const struct config_value *v, struct err *e);	/* a name; the reader finds the profile once all are read */
+/* config_floor.c */
+bool value_bytes(const struct config_value *v, struct err *e);		/* a few bytes, with \r \n \t \\ and \xHH */
+bool value_pattern(const struct config_value *v, struct err *e);	/* a POSIX extended regular expression; not of the empty text */
+bool value_formats(const struct config_value *v, struct err *e);	/* words of "json csv openhtf" */
+bool value_mes_url(const struct config_value *v, struct err *e);
+bool value_listen(const struct config_value *v, struct err *e);		/* a loopback address with its port, or unix:/PATH */
 
 /* ---- what holds between values (config_check.c) ---- */
 
@@ -79,6 +92,10 @@ bool config_given(const struct config_seen *seen, const char *name);
 /* config_profile.c */
 void config_check_profile(struct config_profile *p, const struct config_seen *seen, struct mistakes *m);
 void config_check_slots(struct config *c, const struct config_seen *seen_slots, struct mistakes *m);
+
+/* config_floor.c; `seen` as in struct reading, or its slots */
+void config_check_floor(struct config *c, const struct config_seen *seen, struct mistakes *m);
+void config_check_places(const struct config *c, const struct config_seen *seen_slots, struct mistakes *m);
 
 /* The line of a name, or of its section where the name is not given. */
 int config_line_of(const struct config_seen *seen, const char *name);

@@ -465,7 +465,7 @@ static void page_and_table_name_the_same_settings_and_defaults(void **state)
 	read_page(&page);
 	for (char *save, *line = strtok_r((char *)page.data, "\n", &save); line; line = strtok_r(NULL, "\n", &save)) {
 		char word[33] = "", name[33] = "", otherwise[128] = "";
-		if (sscanf(line, "## [%32[a-z]", word) == 1)
+		if (sscanf(line, "## [%32[a-z-]", word) == 1)
 			for (section = SECTION_KINDS - 1; section >= 0 && strcmp(config_section_names[section], word) != 0;)
 				section--;
 		if (sscanf(line, "| `%32[a-z_]` | %127[^|]|", name, otherwise) != 2)
