@@ -34,5 +34,7 @@ const char *config_nearer(const char *word, const char *candidate, const char *b
 	int d = distance(word, candidate);
 	if (d > 3 || d * 2 >= (int)strlen(candidate) + 1)
 		return best;
-	return !best || d < distance(word, best) ? candidate : best;
+	int so_far = best ? distance(word, best) : d + 1;
+	bool begins_alike = candidate[0] == word[0];	/* of two that are as near */
+	return d < so_far || (d == so_far && begins_alike && best[0] != word[0]) ? candidate : best;
 }

@@ -45,39 +45,37 @@ static json_t *refusal(enum err_code code, const char *what)
 			 "whom", row->whom, "what", what);
 }
 
-static json_t *answer_upload(struct control *c, const json_t *request)
+static json_t *answer(struct control *c, struct peer *p, json_t *request, bool watch)
 {
 	struct err e = {0};
-	json_t *reply = c->face.upload ? c->face.upload(c->face.ctx, json_text_or(request, "again", ""), &e) : NULL;
+	if (watch)
+		json_object_set_new(request, "do", json_string("status"));
+	json_t *reply = c->face.ask(c->face.ctx, request, &e);
 	if (!reply)
-		return refusal(e.code == E_NONE ? E_USAGE : e.code, e.what);
+		return refusal(e.code == E_NONE ? E_NOMEM : e.code, e.what);
 	json_object_set_new(reply, "ok", json_true());
+	if (watch) {
+		json_object_set_new(reply, "event", json_string("snapshot"));
+		p->watching = true;
+	}
 	return reply;
 }
 
-static json_t *answer(struct control *c, struct peer *p, const char *line, size_t len)
+/* A watcher's snapshot is made and sent under the lock, so that no event slips between it and what follows. Other answers may take
+ * their time, and hold up nobody who tells. */
+static void answer_line(struct control *c, struct peer *p, const char *line, size_t len)
 {
 	struct err e = {0};
 	AUTO(json) json_t *request = NULL;
-	if (!json_parse(line, len, &request, &e))
-		return refusal(E_USAGE, e.what);
-	const char *what = json_text_or(request, "do", "");
-	bool watch = !strcmp(what, "watch");
-	if (!strcmp(what, "stop")) {
-		c->face.stop(c->face.ctx);
-		return json_pack("{s:b}", "ok", true);
-	}
-	if (!strcmp(what, "upload"))
-		return answer_upload(c, request);
-	if (!watch && strcmp(what, "status") != 0)
-		return refusal(E_USAGE, "do: status, watch, upload or stop");
-	json_t *status = c->face.status(c->face.ctx);
-	json_object_set_new(status, "ok", json_true());
-	if (watch) {
-		json_object_set_new(status, "event", json_string("snapshot"));
-		p->watching = true;
-	}
-	return status;
+	bool good = json_parse(line, len, &request, &e);
+	bool watch = good && !strcmp(json_text_or(request, "do", ""), "watch");
+	if (watch)
+		pthread_mutex_lock(&c->lock);
+	AUTO(json) json_t *reply = good ? answer(c, p, request, watch) : refusal(E_USAGE, e.what);
+	if (!watch)
+		pthread_mutex_lock(&c->lock);
+	send_json(p, reply);
+	pthread_mutex_unlock(&c->lock);
 }
 
 /* Answers every complete line that has come. */
@@ -86,11 +84,7 @@ static void serve_input(struct control *c, struct peer *p)
 	char *end;
 	while (p->in.len && (end = memchr(p->in.data, '\n', p->in.len))) {
 		size_t len = (size_t)(end - (char *)p->in.data);
-		/* Under the lock from question to answer, so that no event slips between a snapshot and what follows it. */
-		pthread_mutex_lock(&c->lock);
-		AUTO(json) json_t *reply = answer(c, p, (const char *)p->in.data, len);
-		send_json(p, reply);
-		pthread_mutex_unlock(&c->lock);
+		answer_line(c, p, (const char *)p->in.data, len);
 		memmove(p->in.data, end + 1, p->in.len - len - 1);
 		p->in.len -= len + 1;
 	}

@@ -10,15 +10,12 @@
 #define CONTROL_BACKLOG ((size_t)1 << 20)
 #define CONTROL_CLIENTS 32
 
-/* What the line answers. Each returns a new object (the control drops it), from the control's thread, and must not call
- * control_tell. */
+/* What the line answers: a new object without "ok" (the control drops it), or NULL with an error. Called from the control's
+ * thread, which serves nobody else meanwhile. {"do":"watch"} is the control's own; it asks for {"do":"status"}, and an answer to
+ * that must not call control_tell. */
 struct control_face {
-	json_t *(*status)(void *ctx);	/* without "ok" */
-	void (*stop)(void *ctx);
+	json_t *(*ask)(void *ctx, const json_t *request, struct err *e);
 	void *ctx;
-	/* Tries at once to send what waits for the service; before that, if `again` is not "", the unit of this registration id,
-	 * which went aside, waits again. The answer is {"outbox":{…}}; NULL for an error. A line without an outbox has none. */
-	json_t *(*upload)(void *ctx, const char *again, struct err *e);
 };
 
 struct control;

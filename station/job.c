@@ -1,18 +1,22 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "station/job.h"
+#include "station/base/clock.h"
 #include "station/base/log.h"
 #include "station/base/text.h"
 
 #include <string.h>
 #include <sys/random.h>
 
-void job_init(struct job *j, struct line *line, const struct config_slot *slot, const struct usb_facts *usb)
+void job_init(struct job *j, struct line *line, const struct config_slot *slot, const struct ticket *ticket,
+	      const struct usb_facts *usb)
 {
 	uint8_t visit[16];
 	memset(j, 0, sizeof(*j));
 	j->line = line;
 	j->slot = slot;
-	j->profile = &line->config->profile[slot->profile];
+	j->ticket = *ticket;
+	j->begun_ms = clock_wall_ms();
+	j->profile = &line->config->profile[ticket->profile];
 	j->driver = driver_real(j->profile->driver);
 	j->usb = *usb;
 	j->device.fd = -1;

@@ -8,6 +8,7 @@
 #include "drivers/sandbox.h"
 #include "drivers/usb.h"
 #include "station/line.h"
+#include "station/shift/ticket.h"
 
 #define STAGES_MAX 16
 
@@ -21,6 +22,8 @@ struct job {
 	const struct config_slot *slot;
 	const struct config_profile *profile;
 	struct usb_facts usb;
+	struct ticket ticket;
+	int64_t begun_ms;		/* wall clock */
 
 	struct job_row row;		/* row.id is "" until the unit is known by its key */
 	char visit[JOB_ID];		/* this time in the slot, in the audit before the job's id is known */
@@ -48,7 +51,8 @@ struct job {
 	uint32_t took_ms[STAGES_MAX];
 };
 
-void job_init(struct job *j, struct line *line, const struct config_slot *slot, const struct usb_facts *usb);
+void job_init(struct job *j, struct line *line, const struct config_slot *slot, const struct ticket *ticket,
+	      const struct usb_facts *usb);
 void job_fini(struct job *j);
 
 /* The only change of state. */

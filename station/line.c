@@ -28,6 +28,12 @@ void line_dps_setup(const struct config *c, struct dps_setup *ret)
 	}
 }
 
+const char *line_mode_name(enum line_mode mode)
+{
+	static const char *const names[] = {"production", "training", "recheck"};
+	return names[mode];
+}
+
 bool line_open(struct line *l, const struct config *config, const struct launcher *launcher, struct err *e)
 {
 	char path[PATH_MAX];

@@ -15,6 +15,14 @@
 #include <stdatomic.h>
 
 struct uplink;
+struct relay;
+struct shift;
+struct slots;
+
+/* Training works against the emulated service with a CA and a ledger of its own; re-check reads and proves, and writes nothing. */
+enum line_mode { MODE_PRODUCTION, MODE_TRAINING, MODE_RECHECK };
+/* "production", "training", "recheck". */
+const char *line_mode_name(enum line_mode mode);
 
 struct line {
 	const struct config *config;
@@ -23,7 +31,11 @@ struct line {
 	struct signing signing;
 	struct dps_setup dps_setup;
 	struct dps *dps;
-	struct uplink *uplink;	/* NULL before it is started */
+	enum line_mode mode;
+	struct uplink *uplink;	/* NULL before it is started; so are the others */
+	struct relay *relay;
+	struct shift *shift;
+	struct slots *slots;
 	int64_t started_ms;
 
 	pthread_mutex_t lock;	/* what follows */

@@ -61,7 +61,7 @@ static bool detect(struct job *j, struct err *e)
 		return err_set(e, E_NO_DRIVER, "%s \"%s\" is nothing for driver %s", j->usb.maker, j->usb.product, j->profile->driver);
 	device->close(&j->device);
 	children_fini(&j->children);
-	if (!launcher_job(&j->line->launcher, j->usb.node, j->profile->driver, j->slot->profile, &j->children, e))
+	if (!launcher_job(&j->line->launcher, j->usb.node, j->profile->driver, j->ticket.profile, &j->children, e))
 		return false;
 	const struct driver_port port = {.fd = j->children.driver, .path = j->usb.node};
 	const struct driver_call call = job_call(j);

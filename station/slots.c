@@ -166,7 +166,8 @@ static void *work(void *arg)
 		struct job job;
 		bool pulled = false;
 		if (may_begin(s)) {
-			job_init(&job, s->all->line, s->config, &usb);
+			const struct ticket ticket = {.profile = s->config->profile};
+			job_init(&job, s->all->line, s->config, &ticket, &usb);
 			runner_run(&job, &hooks);
 			pulled = job.error.code == E_USB_GONE;
 			job_fini(&job);

@@ -3,13 +3,11 @@
 #include "station/base/clock.h"
 #include "station/base/lockdown.h"
 #include "station/base/log.h"
-#include "station/base/text.h"
 #include "station/cmd/cmd.h"
 #include "station/cmd/load.h"
-#include "station/control.h"
+#include "station/desk.h"
 #include "station/events.h"
 #include "station/offline.h"
-#include "station/pipeline.h"
 #include "station/preflight.h"
 #include "station/uplink.h"
 
@@ -18,38 +16,24 @@
 #include <string.h>
 #include <sys/signalfd.h>
 
-#define TRIAL_BANNER "A driver is on trial (fault, record or replay): not for production. "
-#define CUSTODY_BANNER "The CA key is a file: for training and trial, not for production."
 #define READY "Plug units in."
-#define OFFLINE_BANNER "Started without the cloud, which is asked again by itself. "
 
 struct run {
 	struct line line;
 	struct events events;
 	struct slots *slots;
-	struct control *control;
+	struct desk desk;
 	struct usb_bus *bus;
 	struct offline *offline;
-	atomic_bool unasked;	/* started while the service was away, and it has not answered yet */
 	int signals;
 	bool unfit;	/* as it was said last */
 };
 
-static json_t *counts_json(struct run *r)
-{
-	struct job_counts n = {0};
-	struct err ignored = {0};
-	if (!jobs_count(r->line.ledger, &n, &ignored))
-		log_err(LOG_LEVEL_WARN, &ignored, "counts");
-	return json_pack("{s:I,s:I,s:I,s:I,s:I}", "pass", (json_int_t)n.pass, "built", (json_int_t)n.built, "hold", (json_int_t)n.hold,
-			 "fail", (json_int_t)n.fail, "open", (json_int_t)n.open);
-}
-
 static void tell_slot(struct run *r, const struct slot_view *slot)
 {
-	control_tell(r->control, json_pack("{s:s, s:o}", "event", "slot", "slot", slot_view_json(slot)));
+	desk_tell_of(&r->desk, "slot", slot_view_json(slot));
 	if (slot->state == JOB_DONE && slot->verdict != VERDICT_NONE)
-		control_tell(r->control, json_pack("{s:s, s:o}", "event", "counts", "counts", counts_json(r)));
+		desk_tell_of(&r->desk, "counts", desk_counts(&r->desk));
 }
 
 static void on_change(void *ctx, const struct slot_view *slot, const struct stray_view *stray)
@@ -57,101 +41,30 @@ static void on_change(void *ctx, const struct slot_view *slot, const struct stra
 	struct run *r = ctx;
 	if (slot) {
 		events_slot(&r->events, slot);
-		if (r->control)
-			tell_slot(r, slot);
+		tell_slot(r, slot);
 		return;
 	}
 	events_stray(&r->events, stray);
-	if (r->control)
-		control_tell(r->control, json_pack("{s:s, s:o}", "event", "device", "device", stray_view_json(stray)));
-}
-
-/* A profile whose driver has something around it (drivers/wrap.h). */
-static bool is_on_trial(const struct config *c)
-{
-	for (size_t i = 0; i < c->profile_count; i++)
-		if (strchr(c->profile[i].driver, ':'))
-			return true;
-	return false;
-}
-
-static json_t *line_json(struct run *r)
-{
-	struct line *l = &r->line;
-	struct err why = {0};
-	char config_sha256[65];
-	bool fit = uplink_may_begin(l, &why);
-	hex_encode(l->config->sha256, 32, config_sha256);
-	char banner[256];
-	snprintf(banner, sizeof(banner), "%s%s%s", is_on_trial(l->config) ? TRIAL_BANNER : "",
-		 atomic_load(&r->unasked) ? OFFLINE_BANNER : "", CUSTODY_BANNER);
-	const char *state = fit ? "running" : why.code == E_STOPPING ? "stopping" : "unfit";
-	json_t *stages = json_array();
-	for (int i = 0; i < pipeline_count; i++)
-		json_array_append_new(stages, json_string(pipeline[i].name));
-	const struct err_row *row = err_row(why.code);
-	json_t *line = json_pack("{s:s, s:s, s:s, s:I, s:s, s:s, s:s, s:o}", "name", l->config->name, "role",
-				 l->config->role == ROLE_LINE ? "line" : "engineer", "state", state, "since_ms",
-				 (json_int_t)l->started_ms, "config_sha256", config_sha256, "build", STATION_VERSION, "banner", banner,
-				 "stages", stages);
-	json_object_update_new(line, json_pack("{s:s, s:s, s:s, s:s}", "sentence", fit ? "" : row->happened, "code", fit ? "" : row->code,
-					       "todo", fit ? "" : row->todo, "whom", fit ? "" : row->whom));
-	return line;
-}
-
-static json_t *outbox_json(struct run *r)
-{
-	struct uplink_view view;
-	uplink_look(r->line.uplink, &view);
-	return uplink_view_json(&view);
+	desk_tell_of(&r->desk, "device", stray_view_json(stray));
 }
 
 static void on_uplink(void *ctx, const struct uplink_view *view)
 {
 	struct run *r = ctx;
 	events_outbox(&r->events, view);
-	if (r->control)
-		control_tell(r->control, json_pack("{s:s, s:o}", "event", "outbox", "outbox", uplink_view_json(view)));
+	desk_tell_of(&r->desk, "outbox", uplink_view_json(view));
 }
 
-static json_t *status(void *ctx)
+/* The API's and the control socket's questions; whoever may open the socket may change things. */
+static json_t *ask_desk(void *ctx, const json_t *request, struct err *e)
 {
 	struct run *r = ctx;
-	struct merkle_hash root = {0};
-	struct err ignored = {0};
-	uint64_t size = 0;
-	char hex[65];
-	json_t *slots = json_array();
-	for (size_t i = 0; i < slots_count(r->slots); i++) {
-		struct slot_view v;
-		slots_look(r->slots, i, &v);
-		json_array_append_new(slots, slot_view_json(&v));
-	}
-	if (!audit_head(r->line.ledger, &size, &root, &ignored))
-		log_err(LOG_LEVEL_WARN, &ignored, "status");
-	hex_encode(root.h, sizeof(root.h), hex);
-	return json_pack("{s:o, s:o, s:o, s:o, s:{s:I,s:s}}", "station", line_json(r), "slots", slots, "counts",
-			 counts_json(r), "outbox", outbox_json(r), "audit", "size", (json_int_t)size, "root", hex);
-}
-
-static void stop(void *ctx)
-{
-	struct run *r = ctx;
-	atomic_store(&r->line.stopping, true);
-}
-
-static json_t *upload(void *ctx, const char *again, struct err *e)
-{
-	struct run *r = ctx;
-	if (*again && !uplink_again(r->line.ledger, again, e))
-		return NULL;
-	uplink_wake(r->line.uplink);
-	return json_pack("{s:o}", "outbox", outbox_json(r));
+	return desk_answer(&r->desk, request, true, e);
 }
 
 static void tell_line(struct run *r)
 {
-	control_tell(r->control, json_pack("{s:s, s:o}", "event", "line", "line", line_json(r)));
+	desk_tell_of(&r->desk, "line", desk_station(&r->desk));
 }
 
 static void preflight_said(void *ctx, const char *name, bool ok, const char *text)
@@ -191,7 +104,7 @@ static void on_asked(void *ctx, const struct err *unfit)
 		log_err(LOG_LEVEL_ERROR, unfit, "preflight, once the service was back");
 	else
 		log_info("preflight passed, now that the service is back");
-	atomic_store(&r->unasked, false);
+	atomic_store(&r->desk.unasked, false);
 	tell_line(r);
 }
 
@@ -204,27 +117,37 @@ static bool ask_cloud(struct run *r, struct err *e)
 	if (!offline_may_start(&r->line, &why, e))
 		return false;
 	log_err(LOG_LEVEL_WARN, &why, "the line starts without the service");
-	atomic_store(&r->unasked, true);
+	atomic_store(&r->desk.unasked, true);
+	return true;
+}
+
+static bool start_slots(struct run *r, struct err *e)
+{
+	if (!slots_start(&r->line, on_change, r, &r->slots, e))
+		return false;
+	r->desk.line = &r->line;
+	r->desk.slots = r->slots;
 	return true;
 }
 
 static bool open_all(struct run *r, const struct config *config, const struct launcher *launcher, struct err *e)
 {
 	char socket_path[PATH_MAX];
-	const struct control_face face = {status, stop, r, upload};
+	const struct control_face face = {ask_desk, r};
 	if (!http_start(e) || !line_open(&r->line, config, launcher, e) ||
 	    !preflight_local(config, preflight_said, r, e) || !ask_cloud(r, e))
 		return false;
-	return uplink_start(&r->line, on_uplink, r, &r->line.uplink, e) && slots_start(&r->line, on_change, r, &r->slots, e) &&
+	return uplink_start(&r->line, on_uplink, r, &r->line.uplink, e) && start_slots(r, e) &&
 	       config_state_path(config, "station.sock", socket_path, sizeof(socket_path), e) &&
-	       control_start(socket_path, &face, &r->control, e) && usb_bus_open(slots_seen, r->slots, &r->bus, e) &&
-	       (!atomic_load(&r->unasked) || offline_start(&r->line, on_asked, r, &r->offline, e));
+	       control_start(socket_path, &face, &r->desk.control, e) && usb_bus_open(slots_seen, r->slots, &r->bus, e) &&
+	       (!atomic_load(&r->desk.unasked) || offline_start(&r->line, on_asked, r, &r->offline, e));
 }
 
 /* An unfit line stays, so that the screen can say why; only one that cannot fork any more ends itself, to be started again. */
 static bool serve(struct run *r, struct err *e)
 {
-	log_warn("%s%s", is_on_trial(r->line.config) ? TRIAL_BANNER : "", CUSTODY_BANNER);
+	AUTO(json) json_t *station = desk_station(&r->desk);
+	log_warn("%s", json_text_or(station, "banner", ""));
 	events_line(&r->events, "ready", READY);
 	while (!atomic_load(&r->line.stopping)) {
 		if (!usb_bus_run(r->bus, 100, e))
@@ -249,7 +172,8 @@ static void close_all(struct run *r)
 	slots_stop(r->slots);
 	offline_stop(r->offline);
 	uplink_stop(r->line.uplink);
-	control_stop(r->control);
+	control_stop(r->desk.control);
+	r->desk.control = NULL;
 	slots_free(r->slots);
 	uplink_free(r->line.uplink);
 	line_close(&r->line);

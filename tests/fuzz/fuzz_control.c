@@ -18,28 +18,20 @@
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len);
 
-static json_t *status(void *ctx)
+static json_t *answer(void *ctx, const json_t *request, struct err *e)
 {
-	return json_pack("{s:s}", "line", "fuzz");
-}
-
-static void stop(void *ctx)
-{
-}
-
-/* Says back what it was told, as the line does with an id that it does not know. */
-static json_t *upload(void *ctx, const char *again, struct err *e)
-{
-	if (*again)
-		err_set(e, E_USAGE, "no unit is aside under %s", again);
-	return *again ? NULL : json_pack("{s:{}}", "outbox");
+	const char *what = json_text_or(request, "do", "");
+	if (!strcmp(what, "status") || !strcmp(what, "stop"))
+		return json_object();
+	err_set(e, E_USAGE, "%s", what);
+	return NULL;
 }
 
 static const char *socket_path(void)
 {
 	static struct control *control;
 	const char *path = scratch_path("station.sock");
-	const struct control_face face = {status, stop, NULL, upload};
+	const struct control_face face = {answer, NULL};
 	struct err e = {0};
 	if (!control)
 		must(control_start(path, &face, &control, &e));

@@ -1,0 +1,44 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Lots: one row per order that was opened at this line, and never removed. A lot is open, closed (its hand-over was written), in
+ * reverting (a wrong order is being taken back, unit by unit) or reverted. Which open lot is the current one is a fact of the
+ * ledger (ledger_remember, "lot").
+ *
+ * What an order allows is counted over jobs: a unit takes a place of its lot with the intent of its identity, and keeps it. */
+#ifndef DB_LOTS_H
+#define DB_LOTS_H
+
+#include "db/jobs.h"
+
+enum lot_state { LOT_OPEN, LOT_CLOSED, LOT_REVERTING, LOT_REVERTED };
+/* "open", "closed", "reverting", "reverted". */
+const char *lot_state_name(enum lot_state state);
+
+#define LOT_ID 65	/* the order's number and NUL */
+#define PERSON_ID 20	/* a pseudonym and NUL */
+
+struct lot_row {
+	char id[LOT_ID];
+	char product[65], profile[33];
+	uint32_t count;		/* identities that the order allows */
+	uint8_t order_sha256[SHA256_SIZE];	/* of the order file's bytes */
+	struct bytes order;	/* canonical JSON of it; the holder's to bytes_fini */
+	enum lot_state state;
+	char opened_by[PERSON_ID], closed_by[PERSON_ID];	/* "" where nobody has to say who he is */
+	int64_t opened_ms, closed_ms;
+};
+void lot_row_fini(struct lot_row *row);
+AUTO_DEFINE(lot_row, struct lot_row)
+
+/* Inside a transaction: inserts or updates by id. The order of a lot never changes: another order_sha256 is E_LOT_OTHER. */
+WARN_UNUSED bool lots_put(struct ledger *l, const struct lot_row *row, struct err *e);
+WARN_UNUSED bool lots_find(struct ledger *l, const char *id, struct lot_row *ret, bool *ret_found, struct err *e);
+/* Newest first, at most `most`. */
+typedef bool lots_each(void *ctx, const struct lot_row *row);
+WARN_UNUSED bool lots_scan(struct ledger *l, uint32_t most, lots_each *each, void *ctx, struct err *e);
+
+/* Places taken: jobs of this lot that have an intent. From an index. */
+WARN_UNUSED bool lots_taken(struct ledger *l, const char *id, uint64_t *ret, struct err *e);
+/* Calls `each` for the jobs of this lot, oldest first. From an index. */
+WARN_UNUSED bool lots_jobs(struct ledger *l, const char *id, jobs_each *each, void *ctx, struct err *e);
+
+#endif

@@ -1,0 +1,43 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The desk: what clients may ask of the running line, and what they are told. One table of requests, behind the control socket
+ * (docs/control.md) and the HTTP API alike; a request is a row of desk.c and a function of desk_NAME.c. */
+#ifndef STATION_DESK_H
+#define STATION_DESK_H
+
+#include "station/api/api.h"
+#include "station/control.h"
+#include "station/slots.h"
+
+struct desk {
+	struct line *line;
+	struct slots *slots;
+	struct control *control;	/* who listens; NULL: not yet, or not at all */
+	struct api *api;
+	atomic_bool unasked;	/* started while the service was away, and it has not answered yet */
+};
+
+struct desk_request {
+	const char *name;	/* of "do" */
+	bool changes;		/* a reader may not ask for it */
+	json_t *(*answer)(struct desk *d, const json_t *request, struct err *e);
+};
+
+/* Answers {"do":…} with a new object (without "ok"), or NULL with an error: E_USAGE for what is not known, E_RIGHTS for what this
+ * client may not. From any thread; must not be called from desk_tell. */
+json_t *desk_answer(struct desk *d, const json_t *request, bool may_change, struct err *e);
+
+/* Tells all who listen. Takes the event. Thread-safe. */
+void desk_tell(struct desk *d, json_t *event);
+/* {"event":NAME,NAME:object}: takes the object. */
+void desk_tell_of(struct desk *d, const char *name, json_t *object);
+
+/* The objects of docs/control.md. New objects. */
+json_t *desk_station(struct desk *d);
+json_t *desk_counts(struct desk *d);
+
+/* Rows of the table. */
+json_t *desk_status(struct desk *d, const json_t *request, struct err *e);
+json_t *desk_stop(struct desk *d, const json_t *request, struct err *e);
+json_t *desk_upload(struct desk *d, const json_t *request, struct err *e);
+
+#endif
