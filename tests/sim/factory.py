@@ -164,13 +164,16 @@ class Factory(Bench):
     with the lines of `serial_profile`. `profiles`: more of them, as name → (lines, numbers of its slots)."""
 
     def __init__(self, devices=2, slots=None, profile="", place=None, dps=(), prepare=True, usb=True, station=None, serial=0,
-                 serial_profile="attestation = x509-individual\n", profiles=None):
+                 serial_profile="attestation = x509-individual\n", profiles=None, floor="", jig=None):
+        """`floor`: further sections of station.conf ({place} is this factory's directory); `jig`: (rows, columns), which the slots
+        fill row by row."""
         super().__init__(devices=devices, place=place, usb=usb, serial=serial)
         self.slots = slots or devices
         self.profile = profile
         self.serial_slots = serial
         self.serial_profile = serial_profile
         self.profiles = profiles or {}
+        self.floor, self.jig = floor, jig
         self.station = str(station or built(STATION))
         try:
             self.start_dps(*(dps or ("--polls", "0")))
@@ -241,6 +244,11 @@ class Factory(Bench):
             text += "\n[profile %s]\n" % extra + self.profile_lines(lines)
         for n in range(1, self.slots + self.serial_slots + 1):
             text += "\n[slot %02d]\nport = %s\nprofile = %s\n" % (n, self.slot_port(n), self.profile_of(n))
+            if self.jig:
+                text += "row = %d\ncolumn = %d\n" % ((n - 1) // self.jig[1] + 1, (n - 1) % self.jig[1] + 1)
+        if self.jig:
+            text += "\n[jig]\nrows = %d\ncolumns = %d\n" % self.jig
+        text += "\n" + self.floor.replace("{place}", str(self.dir))
         path = self.dir / ((name or role) + ".conf")
         path.write_text(text)
         return path
