@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "station/control.h"
+#include "station/base/clock.h"
 #include "station/base/log.h"
 
 #include <errno.h>
@@ -17,6 +18,7 @@
 struct peer {
 	int fd;		/* -1: free row */
 	bool watching, dead;
+	int64_t heard_ms;	/* steady: when it asked last */
 	struct bytes in, out;
 };
 
@@ -100,6 +102,7 @@ static void read_peer(struct control *c, struct peer *p)
 		p->dead = true;
 	if (n > 0 && !bytes_add(&p->in, part, (size_t)n, &e))
 		p->dead = true;
+	p->heard_ms = clock_steady_ms();
 	serve_input(c, p);
 }
 
@@ -124,16 +127,34 @@ static void drop_peer(struct peer *p)
 	*p = (struct peer){.fd = -1};
 }
 
+/* A free row; when all are taken, that of the client that has been silent longest, unless it watches. NULL if all watch. With the
+ * lock held. */
+static struct peer *row_for_peer(struct control *c)
+{
+	struct peer *idle = NULL;
+	for (size_t i = 0; i < CONTROL_CLIENTS; i++) {
+		struct peer *p = &c->peer[i];
+		if (p->fd < 0)
+			return p;
+		if (!p->watching && (!idle || p->heard_ms < idle->heard_ms))
+			idle = p;
+	}
+	if (idle)
+		drop_peer(idle);
+	return idle;
+}
+
 static void accept_peer(struct control *c)
 {
 	int fd = accept4(c->listener, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
-	for (size_t i = 0; fd >= 0 && i < CONTROL_CLIENTS; i++) {
-		if (c->peer[i].fd >= 0)
-			continue;
-		c->peer[i] = (struct peer){.fd = fd, .in.max = REQUEST_MAX, .out.max = CONTROL_BACKLOG};
+	if (fd < 0)
 		return;
-	}
-	if (fd >= 0)
+	pthread_mutex_lock(&c->lock);
+	struct peer *p = row_for_peer(c);
+	if (p)
+		*p = (struct peer){.fd = fd, .heard_ms = clock_steady_ms(), .in.max = REQUEST_MAX, .out.max = CONTROL_BACKLOG};
+	pthread_mutex_unlock(&c->lock);
+	if (!p)
 		close(fd);
 }
 

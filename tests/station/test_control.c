@@ -149,6 +149,31 @@ static void garbage_and_endless_requests_end_only_their_own_connection(void **st
 	client_close(c);
 }
 
+static void clients_that_only_sit_there_make_room_and_watchers_stay(void **state)
+{
+	struct desk *d = *state;
+	struct client *watcher, *idle[CONTROL_CLIENTS], *late;
+	struct err e = {0};
+	assert_true(client_open(d->path, &watcher, &e));
+	json_decref(ask(watcher, "watch", &e));
+	for (size_t i = 0; i < CONTROL_CLIENTS; i++)
+		assert_true(client_open(d->path, &idle[i], &e));
+	assert_true(client_open(d->path, &late, &e));
+	json_t *answer = ask(late, "status", &e);
+	assert_non_null(answer);
+	json_decref(answer);
+	control_tell(d->control, json_pack("{s:s}", "event", "counts"));
+	assert_true(client_next(watcher, clock_steady_ms() + 5000, &answer, &e));
+	assert_non_null(answer);
+	assert_string_equal(json_text_or(answer, "event", ""), "counts");
+	json_decref(answer);
+	assert_null(ask(idle[0], "status", &e));
+	for (size_t i = 0; i < CONTROL_CLIENTS; i++)
+		client_close(idle[i]);
+	client_close(late);
+	client_close(watcher);
+}
+
 static void second_line_on_a_living_socket_is_refused_and_a_dead_one_replaced(void **state)
 {
 	struct desk *d = *state;
@@ -206,6 +231,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(watcher_that_does_not_read_is_dropped_and_holds_nobody_up, setup, teardown),
 		cmocka_unit_test_setup_teardown(garbage_and_endless_requests_end_only_their_own_connection, setup, teardown),
 		cmocka_unit_test_setup_teardown(upload_names_a_unit_or_none_and_its_refusal_is_answered, setup, teardown),
+		cmocka_unit_test_setup_teardown(clients_that_only_sit_there_make_room_and_watchers_stay, setup, teardown),
 		cmocka_unit_test_setup_teardown(second_line_on_a_living_socket_is_refused_and_a_dead_one_replaced, setup, teardown),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
