@@ -113,7 +113,7 @@ static void bind_column(struct query *q, int at, const struct column *c, const s
 	}
 }
 
-static bool verdict_of(const char *name, enum job_verdict *ret)
+bool verdict_named(const char *name, enum job_verdict *ret)
 {
 	for (size_t i = 1; i < COUNT_OF(verdicts); i++) {
 		if (strcmp(verdicts[i], name))
@@ -135,7 +135,7 @@ static bool column_fits(sqlite3_stmt *stmt, int at, const struct column *c, stru
 			memcpy(member, data, len);
 		return len < c->size;
 	case VERDICT:
-		return verdict_of((const char *)sqlite3_column_text(stmt, at), &row->verdict);
+		return verdict_named((const char *)sqlite3_column_text(stmt, at), &row->verdict);
 	case BLOB:
 		if (len == c->size)
 			memcpy(member, data, len);
@@ -316,7 +316,7 @@ bool jobs_count(struct ledger *l, struct job_counts *ret, struct err *e)
 		if (!row)
 			return true;
 		const char *name = (const char *)sqlite3_column_text(q.stmt, 0);
-		if (name && *name && !verdict_of(name, &verdict))
+		if (name && *name && !verdict_named(name, &verdict))
 			return err_set(e, E_DB_CORRUPT, "a job's verdict is not in its form");
 		*places[verdict] = (uint64_t)sqlite3_column_int64(q.stmt, 1);
 	}

@@ -17,6 +17,8 @@
 enum job_verdict { VERDICT_NONE, VERDICT_PASS, VERDICT_BUILT, VERDICT_HOLD, VERDICT_FAIL };
 /* "PASS" and so on; "" for VERDICT_NONE. */
 const char *verdict_name(enum job_verdict verdict);
+/* By its name, not ""; false if there is none of that. */
+WARN_UNUSED bool verdict_named(const char *name, enum job_verdict *ret);
 
 /* What is not known yet is zero or empty. Fixed size but for leaf, which is the holder's to bytes_fini. */
 struct job_row {

@@ -3,7 +3,8 @@
  * reverting (a wrong order is being taken back, unit by unit) or reverted. Which open lot is the current one is a fact of the
  * ledger (ledger_remember, "lot").
  *
- * What an order allows is counted over jobs: a unit takes a place of its lot with the intent of its identity, and keeps it. */
+ * What an order allows is counted in places: a unit takes a place of its lot in the transaction of its identity's intent, and keeps
+ * it, however often it comes back; a lot that is reverted gives its places up. */
 #ifndef DB_LOTS_H
 #define DB_LOTS_H
 
@@ -36,9 +37,15 @@ WARN_UNUSED bool lots_find(struct ledger *l, const char *id, struct lot_row *ret
 typedef bool lots_each(void *ctx, const struct lot_row *row);
 WARN_UNUSED bool lots_scan(struct ledger *l, uint32_t most, lots_each *each, void *ctx, struct err *e);
 
-/* Places taken: jobs of this lot that have an intent. From an index. */
+/* Inside a transaction: the job takes a place of the lot, or has it already. E_LOT_FULL when all are taken. */
+WARN_UNUSED bool lots_take_place(struct ledger *l, const char *id, const char *job, struct err *e);
+/* Inside a transaction: the job's place is free again; what it had is kept on record. */
+WARN_UNUSED bool lots_give_up_place(struct ledger *l, const char *id, const char *job, struct err *e);
+/* Whether the job has a place of this lot. */
+WARN_UNUSED bool lots_has_place(struct ledger *l, const char *id, const char *job, bool *ret, struct err *e);
+/* Places taken, from an index. */
 WARN_UNUSED bool lots_taken(struct ledger *l, const char *id, uint64_t *ret, struct err *e);
-/* Calls `each` for the jobs of this lot, oldest first. From an index. */
+/* Calls `each` for the jobs that have, or had, a place of this lot, in the order in which they took it. */
 WARN_UNUSED bool lots_jobs(struct ledger *l, const char *id, jobs_each *each, void *ctx, struct err *e);
 
 #endif

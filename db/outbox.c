@@ -37,26 +37,16 @@ static bool state_of(const char *name, enum outbox_state *ret)
 	return false;
 }
 
-static bool take_text(struct query *q, int at, char *out, size_t room)
-{
-	size_t len = (size_t)sqlite3_column_bytes(q->stmt, at);
-	const char *text = (const char *)sqlite3_column_text(q->stmt, at);
-	if (!text || len >= room)
-		return false;
-	memcpy(out, text, len + 1);
-	return true;
-}
-
 /* Reads the row that the query stands on into a zeroed *ret. */
 static bool read_row(struct query *q, struct outbox_row *ret, struct err *e)
 {
 	int64_t tries = sqlite3_column_int64(q->stmt, AT_TRIES);
 	size_t len = (size_t)sqlite3_column_bytes(q->stmt, AT_BODY);
-	bool fits = take_text(q, AT_JOB, ret->job, sizeof(ret->job)) &&
-		    take_text(q, AT_ID, ret->registration_id, sizeof(ret->registration_id)) &&
+	bool fits = query_take_text(q, AT_JOB, ret->job, sizeof(ret->job)) &&
+		    query_take_text(q, AT_ID, ret->registration_id, sizeof(ret->registration_id)) &&
 		    state_of((const char *)sqlite3_column_text(q->stmt, AT_STATE), &ret->state) &&
-		    take_text(q, AT_ERROR, ret->error, sizeof(ret->error)) &&
-		    take_text(q, AT_WHAT, ret->error_what, sizeof(ret->error_what)) && tries >= 0 && tries <= UINT32_MAX &&
+		    query_take_text(q, AT_ERROR, ret->error, sizeof(ret->error)) &&
+		    query_take_text(q, AT_WHAT, ret->error_what, sizeof(ret->error_what)) && tries >= 0 && tries <= UINT32_MAX &&
 		    len <= OUTBOX_BODY_MAX;
 	if (!fits)
 		return err_set(e, E_DB_CORRUPT, "outbox row %lld is not in its form",

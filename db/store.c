@@ -3,6 +3,7 @@
 
 #include <assert.h>
 #include <errno.h>
+#include <string.h>
 
 static bool is_no_room(int number)
 {
@@ -160,6 +161,25 @@ void query_text(struct query *q, int at, const char *value)
 void query_blob(struct query *q, int at, const void *value, size_t len)
 {
 	bound(sqlite3_bind_blob64(q->stmt, at, len ? value : "", len, SQLITE_STATIC));
+}
+
+bool query_take_text(struct query *q, int at, char *out, size_t room)
+{
+	size_t len = (size_t)sqlite3_column_bytes(q->stmt, at);
+	const char *text = (const char *)sqlite3_column_text(q->stmt, at);
+	if (!text || len >= room)
+		return false;
+	memcpy(out, text, len + 1);
+	return true;
+}
+
+bool query_take_blob(struct query *q, int at, void *out, size_t size)
+{
+	const void *data = sqlite3_column_blob(q->stmt, at);
+	if (!data || (size_t)sqlite3_column_bytes(q->stmt, at) != size)
+		return false;
+	memcpy(out, data, size);
+	return true;
 }
 
 bool query_next(struct query *q, bool *ret_row, struct err *e)

@@ -18,7 +18,7 @@
 #include <sqlite3.h>
 #include <stdatomic.h>
 
-#define STORE_STATEMENTS 64
+#define STORE_STATEMENTS 96
 #define ORIGIN_MAX 256
 
 struct ledger {
@@ -66,6 +66,11 @@ AUTO_DEFINE(query, struct query)
 void query_int(struct query *q, int at, int64_t value);
 void query_text(struct query *q, int at, const char *value);
 void query_blob(struct query *q, int at, const void *value, size_t len);
+
+/* The text of a column into `out`; false where it is no text, or longer than there is room. */
+WARN_UNUSED bool query_take_text(struct query *q, int at, char *out, size_t room);
+/* The same for a blob of exactly this size. */
+WARN_UNUSED bool query_take_blob(struct query *q, int at, void *out, size_t size);
 
 /* The next row; *ret_row false at the end. */
 WARN_UNUSED bool query_next(struct query *q, bool *ret_row, struct err *e);

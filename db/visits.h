@@ -25,5 +25,7 @@ WARN_UNUSED bool visits_put(struct ledger *l, struct visit_row *row, struct err 
 typedef bool visits_each(void *ctx, const struct visit_row *row);
 WARN_UNUSED bool visits_scan(struct ledger *l, const char *lot, int64_t after, uint32_t most, visits_each *each, void *ctx,
 			     struct err *e);
+/* All visits of the unit of this serial number, oldest first. From an index. */
+WARN_UNUSED bool visits_of_unit(struct ledger *l, const char *serial, visits_each *each, void *ctx, struct err *e);
 
 #endif

@@ -1,0 +1,42 @@
+-- SPDX-License-Identifier: Apache-2.0
+-- The shift: lots, the places of units in them, and visits. The order of a lot never changes; places and visits are never changed.
+
+CREATE TABLE lot (
+	number INTEGER PRIMARY KEY,
+	id TEXT NOT NULL UNIQUE,
+	product TEXT NOT NULL, profile TEXT NOT NULL,
+	count INTEGER NOT NULL CHECK (count > 0),
+	order_sha256 BLOB NOT NULL,
+	state TEXT NOT NULL CHECK (state = 'open' OR state = 'closed' OR state = 'reverting' OR state = 'reverted'),
+	opened_by TEXT NOT NULL, closed_by TEXT NOT NULL,
+	opened_ms INTEGER NOT NULL, closed_ms INTEGER NOT NULL,
+	"order" BLOB NOT NULL
+) STRICT;
+CREATE TRIGGER lot_is_never_removed BEFORE DELETE ON lot
+BEGIN SELECT RAISE(ABORT, 'a lot is never forgotten'); END;
+
+-- A unit takes its place in the transaction of its identity's intent. `given_up` when its lot was reverted.
+CREATE TABLE place (
+	number INTEGER PRIMARY KEY,
+	lot TEXT NOT NULL REFERENCES lot (id),
+	job TEXT NOT NULL REFERENCES job (id),
+	given_up INTEGER NOT NULL,
+	UNIQUE (lot, job)
+) STRICT;
+CREATE UNIQUE INDEX place_of_job ON place (job) WHERE given_up = 0;
+
+CREATE TABLE visit (
+	number INTEGER PRIMARY KEY,
+	lot TEXT NOT NULL, serial TEXT NOT NULL,
+	job TEXT NOT NULL, slot TEXT NOT NULL, label TEXT NOT NULL, registration_id TEXT NOT NULL,
+	verdict TEXT NOT NULL CHECK (verdict = 'PASS' OR verdict = 'BUILT' OR verdict = 'HOLD' OR verdict = 'FAIL'),
+	code TEXT NOT NULL, person TEXT NOT NULL,
+	first INTEGER NOT NULL,
+	begun_ms INTEGER NOT NULL, ended_ms INTEGER NOT NULL
+) STRICT;
+CREATE INDEX visit_of_unit ON visit (serial, lot);
+CREATE INDEX visit_of_lot ON visit (lot) WHERE lot <> '';
+CREATE TRIGGER visit_is_never_changed BEFORE UPDATE ON visit
+BEGIN SELECT RAISE(ABORT, 'a visit is kept as it was'); END;
+CREATE TRIGGER visit_is_never_removed BEFORE DELETE ON visit
+BEGIN SELECT RAISE(ABORT, 'a visit is never forgotten'); END;
