@@ -12,6 +12,7 @@ void job_init(struct job *j, struct line *line, const struct config_slot *slot, 
 {
 	uint8_t visit[16];
 	memset(j, 0, sizeof(*j));
+	atomic_fetch_add(&line->jobs, 1);
 	j->line = line;
 	j->slot = slot;
 	j->ticket = *ticket;
@@ -34,6 +35,7 @@ void job_fini(struct job *j)
 	sandbox_driver.close(&j->device);
 	children_fini(&j->children);
 	job_row_fini(&j->row);
+	atomic_fetch_sub(&j->line->jobs, 1);
 	memset(j, 0, sizeof(*j));
 }
 

@@ -130,6 +130,11 @@ void line_release_unit(struct line *l, const struct config_slot *slot)
 	pthread_mutex_unlock(&l->lock);
 }
 
+bool line_works(struct line *l)
+{
+	return atomic_load(&l->jobs) > 0;
+}
+
 void line_set_unfit(struct line *l, const struct err *cause)
 {
 	pthread_mutex_lock(&l->lock);

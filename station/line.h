@@ -18,6 +18,7 @@ struct uplink;
 struct relay;
 struct shift;
 struct slots;
+struct current_lot;
 
 /* Training works against the emulated service with a CA and a ledger of its own; re-check reads and proves, and writes nothing. */
 enum line_mode { MODE_PRODUCTION, MODE_TRAINING, MODE_RECHECK };
@@ -36,6 +37,7 @@ struct line {
 	struct relay *relay;
 	struct shift *shift;
 	struct slots *slots;
+	struct current_lot *lot;
 	int64_t started_ms;
 
 	pthread_mutex_t lock;	/* what follows */
@@ -47,6 +49,7 @@ struct line {
 	} unit[CONFIG_SLOTS_MAX];	/* as config->slot */
 	struct err unfit;	/* code E_NONE: fit */
 	atomic_bool stopping;
+	atomic_int jobs;	/* units that are worked on */
 
 	int64_t stage_limit_ms;	/* no stage takes longer, for tests of units that say nothing; 0 without */
 	char stop_at[40];	/* "STAGE:before" or "STAGE:after": the line stops itself there (SIGSTOP), for tests of power cuts; "" never */
@@ -69,6 +72,9 @@ WARN_UNUSED bool line_claim_unit(struct line *l, const uint8_t name[static SHA25
 				 int64_t deadline_ms, struct err *e);
 void line_unit_leaves(struct line *l, const struct config_slot *slot);
 void line_release_unit(struct line *l, const struct config_slot *slot);
+
+/* True while any unit is worked on. */
+bool line_works(struct line *l);
 
 /* The line is not fit: no slot starts another stage. The first cause stays. */
 void line_set_unfit(struct line *l, const struct err *cause);
