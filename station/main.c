@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The table of subcommands, and what their exit codes mean: 0 done, 1 failed, 2 not understood, 3 the line is not fit. */
+/* The table of subcommands, and what their exit codes mean: 0 done, 1 failed, 2 not understood, 3 the line is not fit,
+ * 4 the line must be started again. */
 #include "station/base/log.h"
 #include "station/cmd/cmd.h"
 
@@ -17,7 +18,15 @@ static void usage(FILE *out)
 	fprintf(out, "station %s: enrolls devices into Azure IoT Hub Device Provisioning Service\n\n", STATION_VERSION);
 	for (size_t i = 0; i < COUNT_OF(commands); i++)
 		fprintf(out, "  %-14s %-44s %s\n", commands[i]->name, commands[i]->usage, commands[i]->summary);
-	fprintf(out, "\nExit codes: 0 done, 1 failed, 2 not understood, 3 the line is not fit to start or go on.\n");
+	fprintf(out, "\nExit codes: 0 done, 1 failed, 2 not understood, 3 the line is not fit to start or go on, 4 it must be started again.\n");
+}
+
+/* The same for programs, with tabs between: the manual page and the shell's completion are made of it. */
+static int print_table(void)
+{
+	for (size_t i = 0; i < COUNT_OF(commands); i++)
+		printf("%s\t%s\t%s\n", commands[i]->name, commands[i]->usage, commands[i]->summary);
+	return EXIT_OK;
 }
 
 /* How many words of argv the name takes; 0 if it is not this command. */
@@ -63,6 +72,8 @@ int main(int argc, char **argv)
 		printf("station %s\n", STATION_VERSION);
 		return EXIT_OK;
 	}
+	if (help && argc > 2 && !strcmp(argv[2], "--table"))
+		return print_table();
 	if (argc < 2 || help) {
 		usage(help ? stdout : stderr);
 		return help ? EXIT_OK : EXIT_USAGE;

@@ -16,7 +16,7 @@ struct command {
 	int (*run)(int argc, char **argv, struct err *e);
 };
 
-enum { EXIT_OK = 0, EXIT_FAILED = 1, EXIT_USAGE = 2, EXIT_UNFIT = 3 };
+enum { EXIT_OK = 0, EXIT_FAILED = 1, EXIT_USAGE = 2, EXIT_UNFIT = 3, EXIT_AGAIN = 4 };
 
 /* Options every verb shares: takes "--NAME VALUE" or "--NAME=VALUE" and "--flag" rows; leaves the rest in argv. E_USAGE. */
 struct command_option {
