@@ -285,19 +285,34 @@ bool jobs_put(struct ledger *l, const struct job_row *row, struct err *e)
 	return say_clone(l, row, broken, e);
 }
 
-bool jobs_scan(struct ledger *l, jobs_each *each, void *ctx, struct err *e)
+static bool walk(struct query *q, jobs_each *each, void *ctx, struct err *e)
 {
-	AUTO(reading) struct reading r = {0};
-	AUTO(query) struct query q = {0};
-	if (!reading_open(l, &r, e) || !query_open(l, SELECT_JOB "ORDER BY number", &q, e))
-		return false;
 	for (bool more = true; more;) {
 		AUTO(job_row) struct job_row row = {0};
-		if (!query_next(&q, &more, e) || (more && !read_row(&q, &row, e)))
+		if (!query_next(q, &more, e) || (more && !read_row(q, &row, e)))
 			return false;
 		more = more && each(ctx, &row);
 	}
 	return true;
+}
+
+bool jobs_scan(struct ledger *l, jobs_each *each, void *ctx, struct err *e)
+{
+	AUTO(reading) struct reading r = {0};
+	AUTO(query) struct query q = {0};
+	return reading_open(l, &r, e) && query_open(l, SELECT_JOB "ORDER BY number", &q, e) && walk(&q, each, ctx, e);
+}
+
+bool jobs_behind(struct ledger *l, const char *id, uint32_t most, jobs_each *each, void *ctx, struct err *e)
+{
+	AUTO(reading) struct reading r = {0};
+	AUTO(query) struct query q = {0};
+	if (!reading_open(l, &r, e) ||
+	    !query_open(l, SELECT_JOB "WHERE number > ifnull((SELECT number FROM job WHERE id = ?), 0) ORDER BY number LIMIT ?", &q, e))
+		return false;
+	query_text(&q, 1, id);
+	query_int(&q, 2, most);
+	return walk(&q, each, ctx, e);
 }
 
 bool jobs_count(struct ledger *l, struct job_counts *ret, struct err *e)

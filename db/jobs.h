@@ -62,6 +62,9 @@ WARN_UNUSED bool jobs_find(struct ledger *l, enum job_key by, const void *value,
 typedef bool jobs_each(void *ctx, const struct job_row *row);
 WARN_UNUSED bool jobs_scan(struct ledger *l, jobs_each *each, void *ctx, struct err *e);
 
+/* The same for jobs that began behind the job of this id ("": from the start), at most `most`. */
+WARN_UNUSED bool jobs_behind(struct ledger *l, const char *id, uint32_t most, jobs_each *each, void *ctx, struct err *e);
+
 struct job_counts { uint64_t pass, built, hold, fail, open; };
 WARN_UNUSED bool jobs_count(struct ledger *l, struct job_counts *ret, struct err *e);
 

@@ -5,10 +5,11 @@
 #include <assert.h>
 #include <string.h>
 
-#define ROW_NAMES "number, lot, serial, job, slot, label, registration_id, verdict, code, person, first, begun_ms, ended_ms"
+#define ROW_NAMES "number, lot, serial, job, slot, label, registration_id, verdict, code, person, visit, first, entry_from, entry_to, begun_ms, ended_ms"
 #define SELECT_VISIT "SELECT " ROW_NAMES " FROM visit "
 enum {
-	AT_NUMBER, AT_LOT, AT_SERIAL, AT_JOB, AT_SLOT, AT_LABEL, AT_ID, AT_VERDICT, AT_CODE, AT_PERSON, AT_FIRST, AT_BEGUN, AT_ENDED
+	AT_NUMBER, AT_LOT, AT_SERIAL, AT_JOB, AT_SLOT, AT_LABEL, AT_ID, AT_VERDICT, AT_CODE, AT_PERSON, AT_VISIT,
+	AT_FIRST, AT_FROM, AT_TO, AT_BEGUN, AT_ENDED
 };
 
 /* The first visit of a unit in a lot; one that did not say who it is is always that. */
@@ -34,14 +35,16 @@ bool visits_put(struct ledger *l, struct visit_row *row, struct err *e)
 	AUTO(query) struct query q = {0};
 	assert(store_in_transaction(l) && row->verdict != VERDICT_NONE);
 	if (!is_first(l, row, &row->first, e) ||
-	    !query_open(l, "INSERT INTO visit (lot, serial, job, slot, label, registration_id, verdict, code, person, first, begun_ms, "
-			"ended_ms) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)", &q, e))
+	    !query_open(l, "INSERT INTO visit (lot, serial, job, slot, label, registration_id, verdict, code, person, visit, first, "
+			"entry_from, entry_to, begun_ms, ended_ms) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)", &q, e))
 		return false;
 	const char *const texts[] = {row->lot, row->serial, row->job, row->slot, row->label, row->registration_id,
-				     verdict_name(row->verdict), row->code, row->person};
+				     verdict_name(row->verdict), row->code, row->person, row->visit};
 	for (int i = 0; i < (int)COUNT_OF(texts); i++)
 		query_text(&q, AT_LOT + i, texts[i]);
 	query_int(&q, AT_FIRST, row->first);
+	query_int(&q, AT_FROM, row->entry_from);
+	query_int(&q, AT_TO, row->entry_to);
 	query_int(&q, AT_BEGUN, row->begun_ms);
 	query_int(&q, AT_ENDED, row->ended_ms);
 	if (!query_run(&q, e))
@@ -61,7 +64,10 @@ static bool read_row(struct query *q, struct visit_row *ret, struct err *e)
 		    query_take_text(q, AT_ID, ret->registration_id, sizeof(ret->registration_id)) &&
 		    query_take_text(q, AT_VERDICT, verdict, sizeof(verdict)) && verdict_named(verdict, &ret->verdict) &&
 		    query_take_text(q, AT_CODE, ret->code, sizeof(ret->code)) &&
-		    query_take_text(q, AT_PERSON, ret->person, sizeof(ret->person));
+		    query_take_text(q, AT_PERSON, ret->person, sizeof(ret->person)) &&
+		    query_take_text(q, AT_VISIT, ret->visit, sizeof(ret->visit));
+	ret->entry_from = sqlite3_column_int64(q->stmt, AT_FROM);
+	ret->entry_to = sqlite3_column_int64(q->stmt, AT_TO);
 	ret->first = sqlite3_column_int64(q->stmt, AT_FIRST) != 0;
 	ret->begun_ms = sqlite3_column_int64(q->stmt, AT_BEGUN);
 	ret->ended_ms = sqlite3_column_int64(q->stmt, AT_ENDED);

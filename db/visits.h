@@ -16,6 +16,8 @@ struct visit_row {
 	enum job_verdict verdict;
 	char code[16];		/* of the error that ended it; "" for PASS */
 	char person[PERSON_ID];
+	char visit[JOB_ID];	/* the name in the audit log before the job was known */
+	int64_t entry_from, entry_to;	/* its first and last audit entry; others' lie between them */
 	bool first;		/* of this unit (by its serial number) in this lot; set by visits_put */
 };
 

@@ -16,6 +16,12 @@ static const struct desk_request requests[] = {
 	{"status", false, desk_status},
 	{"stop", true, desk_stop},
 	{"upload", true, desk_upload},
+	{"lot", false, desk_lot},
+	{"lots", false, desk_lots},
+	{"results", false, desk_results},
+	{"unit", false, desk_unit},
+	{"units", false, desk_units},
+	{"journal", false, desk_journal},
 };
 
 json_t *desk_answer(struct desk *d, const json_t *request, bool may_change, struct err *e)

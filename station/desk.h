@@ -39,5 +39,15 @@ json_t *desk_counts(struct desk *d);
 json_t *desk_status(struct desk *d, const json_t *request, struct err *e);
 json_t *desk_stop(struct desk *d, const json_t *request, struct err *e);
 json_t *desk_upload(struct desk *d, const json_t *request, struct err *e);
+json_t *desk_lot(struct desk *d, const json_t *request, struct err *e);
+json_t *desk_lots(struct desk *d, const json_t *request, struct err *e);
+json_t *desk_results(struct desk *d, const json_t *request, struct err *e);
+json_t *desk_unit(struct desk *d, const json_t *request, struct err *e);
+json_t *desk_units(struct desk *d, const json_t *request, struct err *e);
+json_t *desk_journal(struct desk *d, const json_t *request, struct err *e);
+
+/* A visit, as in "results". A new object. */
+struct visit_row;
+json_t *desk_visit_json(const struct visit_row *v);
 
 #endif

@@ -26,6 +26,7 @@ struct job {
 	int64_t begun_ms;		/* wall clock */
 
 	struct job_row row;		/* row.id is "" until the unit is known by its key */
+	int64_t first_entry, last_entry;	/* of this visit in the audit log */
 	char visit[JOB_ID];		/* this time in the slot, in the audit before the job's id is known */
 	enum job_state state;
 	int stage;			/* index of the stage it is in */

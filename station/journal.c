@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "station/journal.h"
+#include "db/visits.h"
 #include "station/base/clock.h"
 #include "station/base/text.h"
 #include "station/way.h"
@@ -95,24 +96,34 @@ static const struct {
 
 /* ---- entries ---- */
 
-/* One transaction: the job's row, if the unit is known, and the entry. Takes the body. */
-static bool write_entry(struct job *j, const char *type, json_t *body, struct err *e)
+/* What else belongs to the entry; inside its transaction. */
+typedef bool entry_also(struct job *j, struct err *e);
+
+/* One transaction: the job's row, if the unit is known, the entry, and what belongs to it. Takes the body. */
+static bool write_entry_and(struct job *j, const char *type, json_t *body, entry_also *also, struct err *e)
 {
 	struct ledger *l = j->line->ledger;
 	AUTO(json) json_t *owned = body;
 	int64_t now = clock_wall_ms();
-	uint64_t index;
+	uint64_t index = 0;
 	if (!body)
 		return err_set(e, E_NOMEM, "audit entry");
 	if (!ledger_begin(l, e))
 		return false;
 	j->row.updated_ms = now;
 	bool ok = (!j->row.id[0] || jobs_put(l, &j->row, e)) && audit_append(l, type, job_audit_name(j), body, now, &index, e);
+	j->last_entry = (int64_t)index;
+	ok = ok && (!also || also(j, e));
 	if (!ok) {
 		ledger_rollback(l);
 		return err_in(e, "recording %s", type);
 	}
 	return ledger_commit(l, e);
+}
+
+static bool write_entry(struct job *j, const char *type, json_t *body, struct err *e)
+{
+	return write_entry_and(j, type, body, NULL, e);
 }
 
 static void add_evidence(const struct job *j, const struct stage *stage, json_t *body)
@@ -128,7 +139,10 @@ bool journal_visit(struct job *j, struct err *e)
 				 j->usb.serial, "profile", j->profile->name, "build", STATION_VERSION);
 	if (body)
 		set_hash(body, "config_sha256", j->line->config->sha256);
-	return write_entry(j, "visit", body, e);
+	if (!write_entry(j, "visit", body, e))
+		return false;
+	j->first_entry = j->last_entry;
+	return true;
 }
 
 bool journal_begin(struct job *j, const struct stage *stage, struct err *e)
@@ -154,9 +168,22 @@ bool journal_failed(struct job *j, const struct stage *stage, const struct err *
 	return write_entry(j, "stage.failed", body, e);
 }
 
+/* The visit, as the shift is counted by. */
+static bool put_visit(struct job *j, struct err *e)
+{
+	struct visit_row row = {.begun_ms = j->begun_ms, .ended_ms = j->row.updated_ms, .verdict = j->verdict,
+				.entry_from = j->first_entry, .entry_to = j->last_entry};
+	const char *serial = j->identity.serial[0] ? j->identity.serial : j->usb.serial;
+	return TEXT_COPY(row.lot, j->ticket.lot, e) && TEXT_COPY(row.job, j->row.id, e) && TEXT_COPY(row.slot, j->slot->name, e) &&
+	       TEXT_COPY(row.serial, serial, e) && TEXT_COPY(row.label, j->ticket.label, e) &&
+	       TEXT_COPY(row.registration_id, j->row.registration_id, e) && TEXT_COPY(row.person, j->ticket.person, e) && TEXT_COPY(row.visit, j->visit, e) &&
+	       TEXT_COPY(row.code, j->error.code ? err_row(j->error.code)->code : "", e) && visits_put(j->line->ledger, &row, e);
+}
+
 bool journal_verdict(struct job *j, struct err *e)
 {
-	json_t *body = json_pack("{s:s, s:s, s:s}", "verdict", verdict_name(j->verdict), "code",
-				 j->error.code ? err_row(j->error.code)->code : "", "registration_id", j->row.registration_id);
-	return write_entry(j, "verdict", body, e);
+	json_t *body = json_pack("{s:s, s:s, s:s, s:s, s:s, s:s}", "verdict", verdict_name(j->verdict), "code",
+				 j->error.code ? err_row(j->error.code)->code : "", "registration_id", j->row.registration_id, "lot",
+				 j->ticket.lot, "label", j->ticket.label, "person", j->ticket.person);
+	return write_entry_and(j, "verdict", body, put_visit, e);
 }

@@ -147,8 +147,9 @@ bool reserve_unit(struct job *j, struct err *e)
 	if (!claim_unit(j, e) || !find_row(j, e))
 		return false;
 	struct job_row *row = &j->row;
-	/* A unit counts for the order under which its certificate was intended. */
-	const char *order = row->intent_index >= 0 ? row->order : j->profile->order;
+	/* A unit counts for the order under which its identity was intended. */
+	const char *now = j->ticket.lot[0] ? j->ticket.lot : j->profile->order;
+	const char *order = row->intent_index >= 0 ? row->order : now;
 	char kept[sizeof(row->order)];
 	snprintf(kept, sizeof(kept), "%s", order);
 	if (!TEXT_COPY(row->slot, j->slot->name, e) || !TEXT_COPY(row->driver, j->driver->name, e) ||
@@ -221,7 +222,9 @@ bool reserve_intent(struct job *j, enum intent_kind kind, const struct key_publi
 	j->row.cert_serial[0] = (uint8_t)((j->row.cert_serial[0] & 0x7f) | 0x40);	/* positive, and always 16 bytes long */
 	if (!fill_intent(j, clock_wall_ms(), kind, key, ret, e) || !intent_entry(ret, &entry, e) || !ledger_begin(l, e))
 		return false;
-	bool ok = audit_append_entry(l, intent_type(kind), j->row.id, entry.data, entry.len, ret->time_ms, &index, e);
+	/* The place in the lot is taken with the intent, or neither. */
+	bool ok = (!j->ticket.lot[0] || lots_take_place(l, j->ticket.lot, j->row.id, e)) &&
+		  audit_append_entry(l, intent_type(kind), j->row.id, entry.data, entry.len, ret->time_ms, &index, e);
 	if (ok)
 		j->row.intent_index = (int64_t)index;
 	ok = commit_or_undo(l, ok && jobs_put(l, &j->row, e), e);

@@ -32,6 +32,8 @@ CREATE TABLE visit (
 	verdict TEXT NOT NULL CHECK (verdict = 'PASS' OR verdict = 'BUILT' OR verdict = 'HOLD' OR verdict = 'FAIL'),
 	code TEXT NOT NULL, person TEXT NOT NULL,
 	first INTEGER NOT NULL,
+	-- Where the audit log tells of it: entries of this job, or of `visit` before the job was known.
+	visit TEXT NOT NULL, entry_from INTEGER NOT NULL, entry_to INTEGER NOT NULL,
 	begun_ms INTEGER NOT NULL, ended_ms INTEGER NOT NULL
 ) STRICT;
 CREATE INDEX visit_of_unit ON visit (serial, lot);

@@ -4,7 +4,6 @@
 #include "station/base/clock.h"
 #include "station/base/text.h"
 #include "station/line.h"
-#include "station/relay.h"
 #include "station/shift/handover.h"
 #include "station/shift/order.h"
 
@@ -123,8 +122,7 @@ static bool write_change(struct line *l, const struct lot_row *row, const char *
 	if (!ledger_begin(l->ledger, e))
 		return false;
 	bool ok = lots_put(l->ledger, row, e) && ledger_remember(l->ledger, CURRENT, current, e) &&
-		  audit_append(l->ledger, type, "", body, clock_wall_ms(), &index, e) &&
-		  relay_put(l, type, "", row->id, person, json_incref(body), e);
+		  audit_append(l->ledger, type, "", body, clock_wall_ms(), &index, e);
 	if (!ok) {
 		ledger_rollback(l->ledger);
 		return err_in(e, "recording %s", type);
