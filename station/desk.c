@@ -72,6 +72,15 @@ json_t *desk_counts(struct desk *d)
 			 "fail", (json_int_t)n.fail, "open", (json_int_t)n.open);
 }
 
+/* What consoles need to know of the fixture and the scanner. */
+static json_t *floor_json(const struct line *l)
+{
+	const struct config *c = l->config;
+	return json_pack("{s:s, s:{s:i, s:i, s:i}, s:{s:s, s:s, s:i, s:b}}", "mode", line_mode_name(l->mode), "jig", "rows",
+			 (int)c->jig.rows, "columns", (int)c->jig.columns, "rotation", (int)(90 * c->jig.rotation), "scanner", "prefix",
+			 c->scan_prefix, "suffix", c->scan_suffix, "gap_ms", (int)c->scan_gap_ms, "sound", c->sound);
+}
+
 json_t *desk_station(struct desk *d)
 {
 	struct line *l = d->line;
@@ -92,6 +101,7 @@ json_t *desk_station(struct desk *d)
 				 "stages", stages);
 	json_object_update_new(line, json_pack("{s:s, s:s, s:s, s:s}", "sentence", fit ? "" : row->happened, "code", fit ? "" : row->code,
 					       "todo", fit ? "" : row->todo, "whom", fit ? "" : row->whom));
+	json_object_update_new(line, floor_json(l));
 	return line;
 }
 
