@@ -7,6 +7,7 @@
 #include "station/cmd/load.h"
 #include "station/desk.h"
 #include "station/events.h"
+#include "station/notify.h"
 #include "station/offline.h"
 #include "station/preflight.h"
 #include "station/uplink.h"
@@ -25,8 +26,10 @@ struct run {
 	struct desk desk;
 	struct usb_bus *bus;
 	struct offline *offline;
+	struct notify manager;
 	int signals;
 	bool unfit;	/* as it was said last */
+	bool served;	/* it has been ready */
 };
 
 static void tell_slot(struct run *r, const struct slot_view *slot)
@@ -93,6 +96,7 @@ static void watch_fitness(struct run *r)
 	else
 		log_info("the line is fit again");
 	events_line(&r->events, unfit ? "unfit" : "ready", unfit ? err_row(why.code)->happened : READY);
+	notify_status(&r->manager, unfit ? err_row(why.code)->happened : READY);
 	tell_line(r);
 }
 
@@ -143,16 +147,31 @@ static bool open_all(struct run *r, const struct config *config, const struct la
 	       (!atomic_load(&r->desk.unasked) || offline_start(&r->line, on_asked, r, &r->offline, e));
 }
 
+/* A sign of life for the service manager, once the line has answered itself what it answers clients: a lock that is never given back,
+ * of a slot, the uplink or the ledger, ends the signs. */
+static void show_life(struct run *r)
+{
+	struct err ignored = {0};
+	if (!notify_is_due(&r->manager, clock_steady_ms()))
+		return;
+	json_decref(desk_status(&r->desk, NULL, &ignored));
+	notify_alive(&r->manager, clock_steady_ms());
+}
+
 /* An unfit line stays, so that the screen can say why; only one that cannot fork any more ends itself, to be started again. */
 static bool serve(struct run *r, struct err *e)
 {
 	AUTO(json) json_t *station = desk_station(&r->desk);
 	log_warn("%s", json_text_or(station, "banner", ""));
 	events_line(&r->events, "ready", READY);
+	r->served = true;
+	notify_status(&r->manager, READY);
+	notify_ready(&r->manager);
 	while (!atomic_load(&r->line.stopping)) {
 		if (!usb_bus_run(r->bus, 100, e))
 			return false;
 		watch_fitness(r);
+		show_life(r);
 		if (!launcher_lives(&r->line.launcher, e)) {
 			line_set_unfit(&r->line, e);
 			return false;
@@ -162,6 +181,8 @@ static bool serve(struct run *r, struct err *e)
 	}
 	atomic_store(&r->line.stopping, true);
 	events_line(&r->events, "stopping", "Stages that run are finished first.");
+	notify_status(&r->manager, "Stages that run are finished first.");
+	notify_stopping(&r->manager);
 	tell_line(r);
 	return true;
 }
@@ -212,15 +233,19 @@ static int run_line(const struct config *config, const struct launcher *launcher
 	events_init(&r.events, json);
 	if (!told_take(told, &r.line, e))
 		return EXIT_FAILED;
+	notify_init(&r.manager);
 	bool ok = catch_signals(&r.signals, e) && open_all(&r, config, launcher, e) && serve(&r, e);
-	if (!ok)
+	if (!ok) {
 		events_line(&r.events, "unfit", err_row(e->code)->happened);
+		notify_status(&r.manager, err_row(e->code)->happened);
+	}
 	bool fit = ok && !r.unfit;
 	close_all(&r);
 	close(r.signals);
+	notify_fini(&r.manager);
 	if (ok)
 		events_line(&r.events, "stopped", "");
-	return fit ? EXIT_OK : EXIT_UNFIT;
+	return fit ? EXIT_OK : r.served && !ok ? EXIT_AGAIN : EXIT_UNFIT;
 }
 
 static int run(int argc, char **argv, struct err *e)

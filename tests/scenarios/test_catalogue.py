@@ -305,7 +305,7 @@ def a_line_that_speaks_another_language(stage):
 def a_launcher_that_is_killed(stage):
     line = stage.line(stage.config("launcher"))
     os.kill(children(line.pid)["st-launcher"][0], signal.SIGKILL)
-    if line.process.wait(60) != 3:
+    if line.process.wait(60) != 4:
         raise BenchError("the line goes on")
     return line.process.output
 
