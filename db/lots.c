@@ -28,11 +28,11 @@ void lot_row_fini(struct lot_row *row)
 	*row = (struct lot_row){0};
 }
 
-static bool state_of(struct query *q, enum lot_state *ret)
+static bool state_of(struct query *q, int at, enum lot_state *ret)
 {
 	char name[16] = "";
 	size_t i = 0;
-	if (!query_take_text(q, AT_STATE, name, sizeof(name)))
+	if (!query_take_text(q, at, name, sizeof(name)))
 		return false;
 	while (i < COUNT_OF(states) && strcmp(states[i], name) != 0)
 		i++;
@@ -48,7 +48,7 @@ static bool read_row(struct query *q, struct lot_row *ret, struct err *e)
 	bool fits = query_take_text(q, AT_ID, ret->id, sizeof(ret->id)) &&
 		    query_take_text(q, AT_PRODUCT, ret->product, sizeof(ret->product)) &&
 		    query_take_text(q, AT_PROFILE, ret->profile, sizeof(ret->profile)) &&
-		    query_take_blob(q, AT_SHA256, ret->order_sha256, sizeof(ret->order_sha256)) && state_of(q, &ret->state) &&
+		    query_take_blob(q, AT_SHA256, ret->order_sha256, sizeof(ret->order_sha256)) && state_of(q, AT_STATE, &ret->state) &&
 		    query_take_text(q, AT_OPENED_BY, ret->opened_by, sizeof(ret->opened_by)) &&
 		    query_take_text(q, AT_CLOSED_BY, ret->closed_by, sizeof(ret->closed_by)) && count > 0 && count <= UINT32_MAX &&
 		    len <= ORDER_TEXT_MAX;
@@ -247,4 +247,60 @@ bool lots_jobs(struct ledger *l, const char *id, jobs_each *each, void *ctx, str
 		more = !found || each(ctx, &row);
 	}
 	return true;
+}
+
+/* ---- taking back ---- */
+
+bool lots_state(struct ledger *l, const char *id, enum lot_state *ret, bool *ret_found, struct err *e)
+{
+	AUTO(reading) struct reading r = {0};
+	AUTO(query) struct query q = {0};
+	*ret_found = false;
+	if (!reading_open(l, &r, e) || !query_open(l, "SELECT state FROM lot WHERE id = ?", &q, e))
+		return false;
+	query_text(&q, 1, id);
+	if (!query_next(&q, ret_found, e))
+		return false;
+	return !*ret_found || state_of(&q, 0, ret) || err_set(e, E_DB_CORRUPT, "lot \"%.64s\" is not in its form", id);
+}
+
+bool lots_put_block(struct ledger *l, const char *job, const struct lot_block *block, int64_t time_ms, struct err *e)
+{
+	AUTO(query) struct query q = {0};
+	assert(store_in_transaction(l));
+	if (!query_open(l, "INSERT INTO block (job, registration_id, time_ms, leaf) VALUES (?, ?, ?, ?)", &q, e))
+		return false;
+	query_text(&q, 1, job);
+	query_text(&q, 2, block->registration_id);
+	query_int(&q, 3, time_ms);
+	query_blob(&q, 4, block->leaf.data, block->leaf.len);
+	return query_run(&q, e);
+}
+
+bool lots_drop_block(struct ledger *l, const char *job, struct err *e)
+{
+	AUTO(query) struct query q = {0};
+	assert(store_in_transaction(l));
+	if (!query_open(l, "DELETE FROM block WHERE job = ?", &q, e))
+		return false;
+	query_text(&q, 1, job);
+	return query_run(&q, e);
+}
+
+bool lots_find_block(struct ledger *l, const char *job, struct lot_block *ret, bool *ret_found, struct err *e)
+{
+	AUTO(reading) struct reading r = {0};
+	AUTO(query) struct query q = {0};
+	*ret = (struct lot_block){0};
+	*ret_found = false;
+	if (!reading_open(l, &r, e) || !query_open(l, "SELECT registration_id, leaf FROM block WHERE job = ?", &q, e))
+		return false;
+	query_text(&q, 1, job);
+	if (!query_next(&q, ret_found, e))
+		return false;
+	if (!*ret_found)
+		return true;
+	if (!query_take_text(&q, 0, ret->registration_id, sizeof(ret->registration_id)))
+		return err_set(e, E_DB_CORRUPT, "the block of job %s is not in its form", job);
+	return bytes_set(&ret->leaf, sqlite3_column_blob(q.stmt, 1), (size_t)sqlite3_column_bytes(q.stmt, 1), e);
 }

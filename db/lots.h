@@ -48,4 +48,19 @@ WARN_UNUSED bool lots_taken(struct ledger *l, const char *id, uint64_t *ret, str
 /* Calls `each` for the jobs that have, or had, a place of this lot, in the order in which they took it. */
 WARN_UNUSED bool lots_jobs(struct ledger *l, const char *id, jobs_each *each, void *ctx, struct err *e);
 
+/* ---- taking back ---- */
+
+/* Which state the lot is in, without its order. *ret_found false if there is none. */
+WARN_UNUSED bool lots_state(struct ledger *l, const char *id, enum lot_state *ret, bool *ret_found, struct err *e);
+
+/* A disabled entry stands in the service under the unit's id, with the certificate that it must not use any more. */
+struct lot_block {
+	char registration_id[129];
+	struct bytes leaf;	/* DER; the holder's to bytes_fini */
+};
+/* Inside a transaction; one per job. */
+WARN_UNUSED bool lots_put_block(struct ledger *l, const char *job, const struct lot_block *block, int64_t time_ms, struct err *e);
+WARN_UNUSED bool lots_drop_block(struct ledger *l, const char *job, struct err *e);
+WARN_UNUSED bool lots_find_block(struct ledger *l, const char *job, struct lot_block *ret, bool *ret_found, struct err *e);
+
 #endif

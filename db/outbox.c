@@ -6,11 +6,13 @@
 #include <assert.h>
 #include <string.h>
 
-#define ROW_NAMES "number, job, registration_id, state, tries, error, error_what, queued_ms, settled_ms, body"
+#define ROW_NAMES "number, job, registration_id, state, tries, error, error_what, queued_ms, settled_ms, withdrawn, body"
 #define SELECT_ROW "SELECT " ROW_NAMES " FROM outbox "
-enum { AT_NUMBER, AT_JOB, AT_ID, AT_STATE, AT_TRIES, AT_ERROR, AT_WHAT, AT_QUEUED, AT_SETTLED, AT_BODY };
+enum { AT_NUMBER, AT_JOB, AT_ID, AT_STATE, AT_TRIES, AT_ERROR, AT_WHAT, AT_QUEUED, AT_SETTLED, AT_WITHDRAWN, AT_BODY };
 
-static const char *const states[] = {[OUTBOX_WAITING] = "waiting", [OUTBOX_SENT] = "sent", [OUTBOX_ASIDE] = "aside"};
+static const char *const states[] = {
+	[OUTBOX_WAITING] = "waiting", [OUTBOX_SENT] = "sent", [OUTBOX_ASIDE] = "aside", [OUTBOX_WITHDRAWN] = "withdrawn",
+};
 
 const char *outbox_state_name(enum outbox_state state)
 {
@@ -51,6 +53,8 @@ static bool read_row(struct query *q, struct outbox_row *ret, struct err *e)
 	if (!fits)
 		return err_set(e, E_DB_CORRUPT, "outbox row %lld is not in its form",
 			       (long long)sqlite3_column_int64(q->stmt, AT_NUMBER));
+	if (sqlite3_column_int64(q->stmt, AT_WITHDRAWN))
+		ret->state = OUTBOX_WITHDRAWN;
 	ret->tries = (uint32_t)tries;
 	ret->queued_ms = sqlite3_column_int64(q->stmt, AT_QUEUED);
 	ret->settled_ms = sqlite3_column_int64(q->stmt, AT_SETTLED);
@@ -92,7 +96,7 @@ static bool wait_again(struct ledger *l, const struct outbox_row *row, struct er
 {
 	AUTO(query) struct query q = {0};
 	if (!query_open(l, "UPDATE outbox SET registration_id = ?, state = 'waiting', tries = 0, error = '', error_what = '', "
-			"queued_ms = ?, settled_ms = 0, body = ? WHERE job = ?", &q, e))
+			"queued_ms = ?, settled_ms = 0, withdrawn = 0, body = ? WHERE job = ?", &q, e))
 		return false;
 	query_text(&q, 1, row->registration_id);
 	query_int(&q, 2, row->queued_ms);
@@ -112,7 +116,7 @@ bool outbox_put(struct ledger *l, const struct outbox_row *row, bool *ret_new, s
 	if (!outbox_find(l, row->job, &old, &found, e))
 		return false;
 	bool same = found && bytes_equal(&old.body, &row->body) && !strcmp(old.registration_id, row->registration_id);
-	if (same && old.state != OUTBOX_ASIDE)
+	if (same && old.state != OUTBOX_ASIDE && old.state != OUTBOX_WITHDRAWN)
 		return true;
 	if (found && old.state == OUTBOX_SENT)
 		return err_set(e, E_CONFLICT, "%s was enrolled otherwise by this station", old.registration_id);
@@ -140,16 +144,31 @@ bool outbox_settle(struct ledger *l, const struct outbox_row *row, bool *ret_don
 	return true;
 }
 
+bool outbox_withdraw(struct ledger *l, const char *job, int64_t time_ms, struct err *e)
+{
+	AUTO(query) struct query q = {0};
+	assert(store_in_transaction(l));
+	if (!query_open(l, "UPDATE outbox SET state = 'sent', withdrawn = 1, error = '', error_what = '', settled_ms = ? WHERE job = ?",
+			&q, e))
+		return false;
+	query_int(&q, 1, time_ms);
+	query_text(&q, 2, job);
+	return query_run(&q, e);
+}
+
 bool outbox_scan(struct ledger *l, enum outbox_state state, int64_t *after, uint32_t most, outbox_each *each, void *ctx,
 		 struct err *e)
 {
 	AUTO(reading) struct reading r = {0};
 	AUTO(query) struct query q = {0};
-	if (!reading_open(l, &r, e) || !query_open(l, SELECT_ROW "WHERE state = ? AND number > ? ORDER BY number LIMIT ?", &q, e))
+	if (!reading_open(l, &r, e) ||
+	    !query_open(l, SELECT_ROW "WHERE state = ? AND withdrawn = ? AND number > ? ORDER BY number LIMIT ?", &q, e))
 		return false;
-	query_text(&q, 1, outbox_state_name(state));
-	query_int(&q, 2, *after);
-	query_int(&q, 3, most);
+	bool withdrawn = state == OUTBOX_WITHDRAWN;
+	query_text(&q, 1, outbox_state_name(withdrawn ? OUTBOX_SENT : state));
+	query_int(&q, 2, withdrawn);
+	query_int(&q, 3, *after);
+	query_int(&q, 4, most);
 	for (bool more = true; more;) {
 		AUTO(outbox_row) struct outbox_row row = {0};
 		if (!query_next(&q, &more, e) || (more && !read_row(&q, &row, e)))
@@ -172,12 +191,14 @@ bool outbox_count(struct ledger *l, struct outbox_counts *ret, struct err *e)
 	if (!reading_open(l, &r, e) ||
 	    !query_open(l, "SELECT (SELECT count(*) FROM outbox WHERE state = 'waiting'), "
 			"(SELECT count(*) FROM outbox WHERE state = 'aside'), (SELECT ifnull(max(number), 0) FROM outbox), "
-			"(SELECT ifnull(min(queued_ms), 0) FROM outbox WHERE state = 'waiting')", &q, e) ||
+			"(SELECT ifnull(min(queued_ms), 0) FROM outbox WHERE state = 'waiting'), "
+			"(SELECT count(*) FROM outbox WHERE withdrawn = 1)", &q, e) ||
 	    !query_next(&q, &row, e))
 		return false;
 	ret->waiting = (uint64_t)sqlite3_column_int64(q.stmt, 0);
 	ret->aside = (uint64_t)sqlite3_column_int64(q.stmt, 1);
-	ret->sent = (uint64_t)sqlite3_column_int64(q.stmt, 2) - ret->waiting - ret->aside;
+	ret->withdrawn = (uint64_t)sqlite3_column_int64(q.stmt, 4);
+	ret->sent = (uint64_t)sqlite3_column_int64(q.stmt, 2) - ret->waiting - ret->aside - ret->withdrawn;
 	ret->oldest_ms = sqlite3_column_int64(q.stmt, 3);
 	return true;
 }

@@ -42,3 +42,16 @@ CREATE TRIGGER visit_is_never_changed BEFORE UPDATE ON visit
 BEGIN SELECT RAISE(ABORT, 'a visit is kept as it was'); END;
 CREATE TRIGGER visit_is_never_removed BEFORE DELETE ON visit
 BEGIN SELECT RAISE(ABORT, 'a visit is never forgotten'); END;
+
+-- What the service was told of a unit whose lot was reverted: such a row is 'sent' and withdrawn. (The older CHECK of `state` cannot
+-- be made wider without writing the whole table anew.)
+ALTER TABLE outbox ADD COLUMN withdrawn INTEGER NOT NULL DEFAULT 0;
+CREATE INDEX outbox_withdrawn ON outbox (number) WHERE withdrawn = 1;
+
+-- A disabled entry that stands in the service before a unit of an enrollment group: the certificate of its reverted lot.
+CREATE TABLE block (
+	job TEXT NOT NULL UNIQUE REFERENCES job (id),
+	registration_id TEXT NOT NULL,
+	time_ms INTEGER NOT NULL,
+	leaf BLOB NOT NULL CHECK (length(leaf) > 0)
+) STRICT;

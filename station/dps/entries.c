@@ -46,6 +46,22 @@ bool dps_get_individual(struct dps *d, const char *id, int64_t deadline_ms, bool
 	return true;
 }
 
+static bool delete(struct dps *d, const char *id, const char *etag, int64_t deadline_ms, struct err *e)
+{
+	AUTO(http_response) struct http_response r = {0};
+	AUTO(bytes) struct bytes path = {0};
+
+	if (!dps_path("enrollments", id, &path, e))
+		return false;
+	struct dps_call call = {.method = "DELETE", .path = bytes_text(&path), .if_match = etag, .deadline_ms = deadline_ms};
+	return dps_send(d, &call, &r, e) && (answer_is_not_found(&r) || answer_is_good(&r, e));
+}
+
+bool dps_delete_individual(struct dps *d, const char *id, const char *etag, int64_t deadline_ms, struct err *e)
+{
+	return delete(d, id, etag, deadline_ms, e) || err_in(e, "removing the enrollment of %s", id);
+}
+
 bool dps_create_bulk(struct dps *d, struct dps_item *items, size_t count, int64_t deadline_ms, struct err *e)
 {
 	AUTO(http_response) struct http_response r = {0};

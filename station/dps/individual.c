@@ -38,7 +38,7 @@ static json_t *reprovision_of(enum individual_reprovision r)
 static bool members_set(json_t *body, const struct individual_wanted *w)
 {
 	bool bad = json_object_set_new(body, "registrationId", json_string(w->registration_id))
-		   || json_object_set_new(body, "provisioningStatus", json_string("enabled"))
+		   || json_object_set_new(body, "provisioningStatus", json_string(w->disabled ? "disabled" : "enabled"))
 		   || json_object_set_new(body, "capabilities", json_pack("{s:b}", "iotEdge", w->edge))
 		   || json_object_set_new(body, "reprovisionPolicy", reprovision_of(w->reprovision));
 	if (is_given(w->device_id))

@@ -27,10 +27,11 @@ struct individual_wanted {
 	const json_t *twin;		/* initialTwin: {"tags":{…},"properties":{"desired":{…}}}; NULL: none */
 	enum individual_reprovision reprovision;
 	bool edge;			/* capabilities.iotEdge */
+	bool disabled;			/* it stands there to block what it names */
 };
 
-/* Appends the body of a PUT, canonical JSON, which is also what the outbox keeps: enabled, nothing that is the service's
- * own. It holds no secret. E_CONFIG (id), E_JSON. */
+/* Appends the body of a PUT, canonical JSON, which is also what the outbox keeps: enabled unless said otherwise, nothing that is
+ * the service's own. It holds no secret. E_CONFIG (id), E_JSON. */
 WARN_UNUSED bool individual_body(const struct individual_wanted *wanted, struct bytes *ret, struct err *e);
 
 /* True if `theirs`, as the service gave it, means the same as `body`, as individual_body made it: ids without case, the

@@ -157,6 +157,52 @@ static void newest_lot_comes_first(void **state)
 	assert_string_equal(ids, "CB");
 }
 
+static void state_of_a_lot_is_known_without_its_order(void **state)
+{
+	struct scratch *s = *state;
+	struct err why = {0};
+	enum lot_state now = LOT_OPEN;
+	bool found = true;
+	AUTO(lot_row) struct lot_row row = lot_of("A-1", 1);
+	row.state = LOT_REVERTING;
+	assert_true(put_lot(s, &row, &why));
+	OK(lots_state(s->l, "A-1", &now, &found, &e));
+	assert_true(found);
+	assert_int_equal(now, LOT_REVERTING);
+	OK(lots_state(s->l, "A-2", &now, &found, &e));
+	assert_false(found);
+}
+
+static void unit_has_one_block_until_it_is_dropped(void **state)
+{
+	struct scratch *s = *state;
+	struct lot_block block = {.registration_id = "unit-1"}, got = {0};
+	bool found = true;
+	char job[JOB_ID];
+	put_job(s, 1);
+	snprintf(job, sizeof(job), "%032x", 1);
+	OK(lots_find_block(s->l, job, &got, &found, &e));
+	assert_false(found);
+	OK(bytes_set(&block.leaf, "leaf", 4, &e));
+	OK(ledger_begin(s->l, &e));
+	OK(lots_put_block(s->l, job, &block, 7, &e));
+	REFUSED(E_DB, lots_put_block(s->l, job, &block, 7, &e));
+	ledger_rollback(s->l);
+	OK(ledger_begin(s->l, &e));
+	OK(lots_put_block(s->l, job, &block, 7, &e));
+	OK(ledger_commit(s->l, &e));
+	OK(lots_find_block(s->l, job, &got, &found, &e));
+	assert_true(found && bytes_equal(&got.leaf, &block.leaf));
+	assert_string_equal(got.registration_id, "unit-1");
+	bytes_fini(&got.leaf);
+	OK(ledger_begin(s->l, &e));
+	OK(lots_drop_block(s->l, job, &e));
+	OK(ledger_commit(s->l, &e));
+	OK(lots_find_block(s->l, job, &got, &found, &e));
+	assert_false(found);
+	bytes_fini(&block.leaf);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -165,6 +211,8 @@ int main(void)
 		cmocka_unit_test_setup_teardown(place_that_is_given_up_is_free_and_its_unit_stays_on_record, scratch_setup, scratch_teardown),
 		cmocka_unit_test_setup_teardown(unit_has_one_place_at_a_time, scratch_setup, scratch_teardown),
 		cmocka_unit_test_setup_teardown(newest_lot_comes_first, scratch_setup, scratch_teardown),
+		cmocka_unit_test_setup_teardown(state_of_a_lot_is_known_without_its_order, scratch_setup, scratch_teardown),
+		cmocka_unit_test_setup_teardown(unit_has_one_block_until_it_is_dropped, scratch_setup, scratch_teardown),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -221,6 +221,45 @@ static void counts_say_how_much_waits_and_how_long(void **state)
 	assert_int_equal(c.oldest_ms, 1003);
 }
 
+static void withdraw(struct scratch *s, unsigned n)
+{
+	char job[JOB_ID];
+	snprintf(job, sizeof(job), "%032x", n);
+	OK(ledger_begin(s->l, &e));
+	OK(outbox_withdraw(s->l, job, 99, &e));
+	OK(ledger_commit(s->l, &e));
+}
+
+/* Whatever state it was in; and any body may be queued again, the same or another. */
+static void a_row_that_was_withdrawn_is_sent_no_more_until_it_is_put_again(void **state)
+{
+	struct scratch *s = *state;
+	for (unsigned n = 1; n <= 3; n++) {
+		put_job(s, n);
+		put(s, n, "A");
+	}
+	settle(s, 1, "A", OUTBOX_SENT, "");
+	settle(s, 2, "A", OUTBOX_ASIDE, "E-DPS-011");
+	for (unsigned n = 1; n <= 3; n++)
+		withdraw(s, n);
+	struct outbox_counts c = count(s);
+	assert_true(c.waiting == 0 && c.sent == 0 && c.aside == 0 && c.withdrawn == 3);
+	for (enum outbox_state of = OUTBOX_WAITING; of <= OUTBOX_ASIDE; of++) {
+		struct seen seen = {.most = 9};
+		int64_t after = 0;
+		OK(outbox_scan(s->l, of, &after, 9, see, &seen, &e));
+		assert_string_equal(seen.ids, "");
+	}
+	AUTO(outbox_row) struct outbox_row row = look(s, 2);
+	assert_int_equal(row.state, OUTBOX_WITHDRAWN);
+	assert_string_equal(row.error, "");
+	assert_false(settle(s, 3, "A", OUTBOX_SENT, ""));
+	assert_true(put(s, 1, "A"));
+	assert_true(put(s, 2, "B"));
+	c = count(s);
+	assert_true(c.waiting == 2 && c.sent == 0 && c.withdrawn == 1);
+}
+
 /* An undone transaction leaves no hole in the numbers, from which the count of what was sent is made. */
 static void an_undone_put_counts_for_nothing(void **state)
 {
@@ -351,6 +390,7 @@ int main(void)
 		TEST(a_row_that_is_not_settled_keeps_why),
 		TEST(portions_follow_each_other_oldest_first),
 		TEST(counts_say_how_much_waits_and_how_long),
+		TEST(a_row_that_was_withdrawn_is_sent_no_more_until_it_is_put_again),
 		TEST(an_undone_put_counts_for_nothing),
 		TEST(a_count_reads_an_index_and_not_the_rows),
 		TEST(a_row_is_never_removed),
