@@ -16,6 +16,9 @@ static const struct desk_request requests[] = {
 	{"status", false, desk_status},
 	{"stop", true, desk_stop},
 	{"upload", true, desk_upload},
+	{"scan", true, desk_scan},
+	{"pin", true, desk_pin},
+	{"hold", true, desk_hold},
 	{"lot", false, desk_lot},
 	{"lots", false, desk_lots},
 	{"results", false, desk_results},
@@ -129,6 +132,7 @@ json_t *desk_status(struct desk *d, const json_t *request, struct err *e)
 	hex_encode(root.h, sizeof(root.h), hex);
 	json_t *status = json_pack("{s:o, s:o, s:o, s:o, s:{s:I,s:s}}", "station", desk_station(d), "slots", slots, "counts",
 				   desk_counts(d), "outbox", outbox_json(d), "audit", "size", (json_int_t)size, "root", hex);
+	json_object_set_new(status, "shift", desk_shift_json(d));
 	return status ? status : ((void)err_set(e, E_NOMEM, "status"), NULL);
 }
 

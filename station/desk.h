@@ -39,12 +39,19 @@ json_t *desk_counts(struct desk *d);
 json_t *desk_status(struct desk *d, const json_t *request, struct err *e);
 json_t *desk_stop(struct desk *d, const json_t *request, struct err *e);
 json_t *desk_upload(struct desk *d, const json_t *request, struct err *e);
+json_t *desk_scan(struct desk *d, const json_t *request, struct err *e);
+json_t *desk_pin(struct desk *d, const json_t *request, struct err *e);
+json_t *desk_hold(struct desk *d, const json_t *request, struct err *e);
 json_t *desk_lot(struct desk *d, const json_t *request, struct err *e);
 json_t *desk_lots(struct desk *d, const json_t *request, struct err *e);
 json_t *desk_results(struct desk *d, const json_t *request, struct err *e);
 json_t *desk_unit(struct desk *d, const json_t *request, struct err *e);
 json_t *desk_units(struct desk *d, const json_t *request, struct err *e);
 json_t *desk_journal(struct desk *d, const json_t *request, struct err *e);
+
+/* The shift's object, and telling all of it. */
+json_t *desk_shift_json(struct desk *d);
+void desk_tell_shift(struct desk *d);
 
 /* A visit, as in "results". A new object. */
 struct visit_row;

@@ -30,6 +30,8 @@ struct job {
 	char visit[JOB_ID];		/* this time in the slot, in the audit before the job's id is known */
 	enum job_state state;
 	int stage;			/* index of the stage it is in */
+	int try;			/* of that stage, from 1 */
+	int64_t next_try_ms;		/* wall clock, while it waits */
 	bool recognised;		/* the ledger knew it as done before */
 	bool counted;			/* this visit stands in row.visits */
 	enum job_verdict verdict;	/* of this visit: what the operator sees; row.verdict is what stays on record */

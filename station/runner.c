@@ -43,6 +43,8 @@ static bool try_stage(struct job *j, const struct stage *stage, const struct run
 	bool writes = stage->touches & TOUCH_DEVICE;
 	if (!line_may_go_on(j->line, e) || (!stage->may_unplug && !still_there(hooks, e)))
 		return false;
+	if (hooks->held(hooks->ctx))
+		return err_set(e, E_HELD, "before stage %s", stage->name);
 	if (writes && !journal_begin(j, stage, e))
 		return false;
 	int64_t began_ms = clock_steady_ms();
@@ -84,6 +86,7 @@ static enum outcome run_stage(struct job *j, const struct stage *stage, const st
 	int64_t wait_ms = FIRST_WAIT_MS;
 	for (int nth = 1;; nth++, wait_ms *= 2) {
 		struct err e = {0}, second = {0};
+		j->try = nth;
 		job_enter(j, JOB_WORKING, (int)(stage - pipeline));
 		hooks->changed(hooks->ctx, j);
 		if (try_stage(j, stage, hooks, &e))
@@ -102,9 +105,11 @@ static enum outcome run_stage(struct job *j, const struct stage *stage, const st
 		/* A service that asks for more patience than the stage has gets it: the unit is BUILT and comes again. */
 		if (!reopen && (nth >= stage->tries || j->patience_ms > stage->time_ms))
 			return STAGE_FAILED;
+		int64_t pause_ms = wait_ms > j->patience_ms ? wait_ms : j->patience_ms;
+		j->next_try_ms = clock_wall_ms() + pause_ms;
 		job_enter(j, JOB_WAITING, (int)(stage - pipeline));
 		hooks->changed(hooks->ctx, j);
-		hooks->wait(hooks->ctx, wait_ms > j->patience_ms ? wait_ms : j->patience_ms);
+		hooks->wait(hooks->ctx, pause_ms);
 		if (reopen) {
 			++*reopens;
 			return STAGE_REOPEN;

@@ -11,8 +11,10 @@
 struct runner_hooks {
 	void (*changed)(void *ctx, const struct job *j);
 	bool (*present)(void *ctx);
-	/* Waits up to `ms`, less when the device leaves or the line stops. */
+	/* Waits up to `ms`, less when the device leaves, the unit is held, or the line stops. */
 	void (*wait)(void *ctx, int64_t ms);
+	/* A person has put the unit to HOLD: no further stage is begun. */
+	bool (*held)(void *ctx);
 	void *ctx;
 };
 

@@ -10,6 +10,11 @@
 /* A slot as others see it. */
 struct slot_view {
 	char name[33], port[96], profile[33];
+	uint32_t row, column;	/* in the jig as built, from 1; 0: not configured */
+	char label[LABEL], lot[LOT_ID];
+	char waits_for[8];	/* before any work: "badge", "lot", "label", "tray", "outbox"; else "" */
+	int try, tries;		/* of the stage that it is in */
+	int64_t next_try_ms;	/* wall clock, while it waits for one; 0 else */
 	bool present;		/* a device is in the port */
 	bool working;		/* a job runs */
 	enum job_state state;
@@ -41,6 +46,13 @@ void slots_seen(void *ctx, enum usb_event event, const struct usb_facts *facts);
 /* Lets running stages end, then ends the workers. The slots can still be looked at until they are freed. */
 void slots_stop(struct slots *s);
 void slots_free(struct slots *s);
+
+/* Something was scanned, or somebody came: units that wait before their work ask again. */
+void slots_wake(struct slots *s);
+/* The slot's unit ends as HOLD (E_HELD) before its next try, or at once while it waits. E_SLOT_NAME where there is none to hold. */
+WARN_UNUSED bool slots_hold(struct slots *s, const char *name, struct err *e);
+/* Units that are in a slot now. */
+size_t slots_present(struct slots *s);
 
 size_t slots_count(const struct slots *s);
 void slots_look(struct slots *s, size_t index, struct slot_view *ret);

@@ -8,7 +8,7 @@
 
 static const char *state_text(const struct slot_view *v)
 {
-	if (!v->present && !v->working && v->verdict == VERDICT_NONE)
+	if (!v->present && !v->working && v->verdict == VERDICT_NONE && !v->waits_for[0])
 		return "empty";
 	if (v->state == JOB_DONE && v->verdict != VERDICT_NONE)
 		return "done";
@@ -28,6 +28,8 @@ static void sentence(const struct slot_view *v, char *out, size_t room)
 									       : by_verdict[v->verdict]);
 	else if (v->state == JOB_DONE && v->error.code)
 		snprintf(out, room, "%s", row->happened);
+	else if (v->state == JOB_WAITING && v->waits_for[0])
+		snprintf(out, room, "%s %s", row->happened, row->todo);
 	else if (v->state == JOB_WAITING)
 		snprintf(out, room, "%s Trying again.", row->happened);
 	else if (v->working)
@@ -66,6 +68,9 @@ json_t *slot_view_json(const struct slot_view *v)
 					       "hub", v->hub, "device_id", v->device_id, "checkpoint", v->checkpoint));
 	json_object_update_new(slot, json_pack("{s:b, s:b, s:b, s:o}", "safe_to_remove", v->safe_to_remove, "present", v->present,
 					       "recognised", v->recognised, "times", times_json(v)));
+	json_object_update_new(slot, json_pack("{s:i, s:i, s:s, s:s, s:s, s:i, s:i, s:I}", "row", (int)v->row, "column", (int)v->column,
+					       "label", v->label, "lot", v->lot, "waits_for", v->waits_for, "try", v->try, "tries",
+					       v->tries, "next_try_ms", (json_int_t)v->next_try_ms));
 	json_object_update_new(slot, error_json(v));
 	return slot;
 }

@@ -10,6 +10,7 @@
 #include "station/notify.h"
 #include "station/offline.h"
 #include "station/preflight.h"
+#include "station/shift/shift.h"
 #include "station/uplink.h"
 
 #include <signal.h>
@@ -130,7 +131,7 @@ static bool start_slots(struct run *r, struct err *e)
 	if (!slots_start(&r->line, on_change, r, &r->slots, e))
 		return false;
 	r->desk.line = &r->line;
-	r->desk.slots = r->slots;
+	r->line.slots = r->desk.slots = r->slots;
 	return true;
 }
 
@@ -141,7 +142,7 @@ static bool open_all(struct run *r, const struct config *config, const struct la
 	if (!http_start(e) || !line_open(&r->line, config, launcher, e) ||
 	    !preflight_local(config, preflight_said, r, e) || !ask_cloud(r, e))
 		return false;
-	return uplink_start(&r->line, on_uplink, r, &r->line.uplink, e) && start_slots(r, e) &&
+	return shift_open(&r->line, e) && uplink_start(&r->line, on_uplink, r, &r->line.uplink, e) && start_slots(r, e) &&
 	       config_state_path(config, "station.sock", socket_path, sizeof(socket_path), e) &&
 	       control_start(socket_path, &face, &r->desk.control, e) && usb_bus_open(slots_seen, r->slots, &r->bus, e) &&
 	       (!atomic_load(&r->desk.unasked) || offline_start(&r->line, on_asked, r, &r->offline, e));
@@ -158,6 +159,13 @@ static void show_life(struct run *r)
 	notify_alive(&r->manager, clock_steady_ms());
 }
 
+/* The session locks by itself. */
+static void tick_shift(struct run *r)
+{
+	if (shift_tick(&r->line, slots_present(r->slots)))
+		desk_tell_shift(&r->desk);
+}
+
 /* An unfit line stays, so that the screen can say why; only one that cannot fork any more ends itself, to be started again. */
 static bool serve(struct run *r, struct err *e)
 {
@@ -171,6 +179,7 @@ static bool serve(struct run *r, struct err *e)
 		if (!usb_bus_run(r->bus, 100, e))
 			return false;
 		watch_fitness(r);
+		tick_shift(r);
 		show_life(r);
 		if (!launcher_lives(&r->line.launcher, e)) {
 			line_set_unfit(&r->line, e);
@@ -195,7 +204,9 @@ static void close_all(struct run *r)
 	uplink_stop(r->line.uplink);
 	control_stop(r->desk.control);
 	r->desk.control = NULL;
+	r->line.slots = NULL;
 	slots_free(r->slots);
+	shift_close(&r->line);
 	uplink_free(r->line.uplink);
 	line_close(&r->line);
 	http_stop();

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "station/shift/lot.h"
-#include "db/audit.h"
 #include "station/base/clock.h"
 #include "station/base/text.h"
 #include "station/line.h"
 #include "station/shift/handover.h"
+#include "station/shift/note.h"
 #include "station/shift/order.h"
 
 #include <stdlib.h>
@@ -113,16 +113,12 @@ bool lot_tray(struct line *l, const char *tray, char (*label)[LABEL], size_t *re
 static bool write_change(struct line *l, const struct lot_row *row, const char *current, const char *type, const char *person,
 			 json_t *body, struct err *e)
 {
-	AUTO(json) json_t *owned = body;
-	uint64_t index;
-	if (!body)
-		return err_set(e, E_NOMEM, "lot");
-	json_object_set_new(body, "lot", json_string(row->id));
-	json_object_set_new(body, "person", json_string(person));
-	if (!ledger_begin(l->ledger, e))
+	if (!ledger_begin(l->ledger, e)) {
+		json_decref(body);
 		return false;
-	bool ok = lots_put(l->ledger, row, e) && ledger_remember(l->ledger, CURRENT, current, e) &&
-		  audit_append(l->ledger, type, "", body, clock_wall_ms(), &index, e);
+	}
+	bool ok = shift_note_in(l, type, row->id, person, body, e) && lots_put(l->ledger, row, e) &&
+		  ledger_remember(l->ledger, CURRENT, current, e);
 	if (!ok) {
 		ledger_rollback(l->ledger);
 		return err_in(e, "recording %s", type);

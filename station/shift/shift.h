@@ -31,16 +31,22 @@ struct shift {
 		char screen[16];	/* a screen that the code asks for; the console that sent it goes there */
 		int64_t at_ms;		/* wall clock */
 	} talk;
-	char pending[65];		/* the command that waits for its slot, confirmation or second badge */
+	char pending[16];		/* the command that waits for its slot, confirmation or second badge */
+	size_t pending_slot;		/* of an override that waits for the second badge */
+	bool override[CONFIG_SLOTS_MAX];	/* a second badge stands for the slot's next unit */
 };
 
-WARN_UNUSED bool shift_open(struct line *l, struct shift **ret, struct err *e);
-void shift_close(struct shift *s);
+/* Sets l->shift, and l->lot. */
+WARN_UNUSED bool shift_open(struct line *l, struct err *e);
+void shift_close(struct line *l);
 
 /* Everything that must be known before a unit in this slot begins. False with what is missing, all of class OPERATOR: E_NO_PERSON,
  * E_SESSION_LOCKED, E_NO_LOT, E_LABEL_WANTED, E_TRAY_EMPTY, E_LABEL_WHICH. The slot's worker asks again when something was scanned,
  * and each second. */
 WARN_UNUSED bool shift_ticket(struct line *l, const struct config_slot *slot, struct ticket *ret, struct err *e);
+
+/* Each second; `units` in slots now. True if the session was locked just now, which everybody should hear. */
+bool shift_tick(struct line *l, size_t units);
 
 /* A code came. Returns {"kind","sentence","good","code","todo","wants","screen"}: what the screen says to it. Never NULL but out of
  * memory: a code that is refused is an answer, not an error. Long work (a lot's hand-over) is done here; the caller's thread
