@@ -15,6 +15,7 @@
 #include "station/regid.h"
 #include "station/reserve.h"
 #include "station/result.h"
+#include "station/shift/revert.h"
 #include "station/way.h"
 
 #include <string.h>
@@ -172,7 +173,7 @@ static bool install(struct job *j, struct err *e)
 
 static bool enroll(struct job *j, struct err *e)
 {
-	return j->way->enroll(j, e);
+	return revert_unblock(j, e) && j->way->enroll(j, e);
 }
 
 /* The record of the rehearsal only; the device in the hub is beyond a line's rights, and stays listed. */

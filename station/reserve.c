@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "station/reserve.h"
+#include "db/lots.h"
 #include "db/outbox.h"
 #include "station/base/clock.h"
 #include "station/base/text.h"
@@ -114,6 +115,20 @@ static bool new_row(struct job *j, struct err *e)
 	return true;
 }
 
+/* Between an order that was wrong and another one. */
+static bool may_go_on(const struct job *j, const struct job_row *row, struct err *e)
+{
+	enum lot_state state = LOT_OPEN;
+	bool found = false;
+	if (row->intent_index < 0 && j->identity.factory_closed)
+		return err_set(e, E_UNIT_CLOSED, "unit \"%s\" is closed, and no identity of it stands on record", row->serial);
+	if (row->intent_index < 0 || !row->order[0])
+		return true;
+	if (!lots_state(j->line->ledger, row->order, &state, &found, e))
+		return false;
+	return !found || state != LOT_REVERTING || err_set(e, E_LOT_REVERTED, "lot %s", row->order);
+}
+
 static bool find_row(struct job *j, struct err *e)
 {
 	AUTO(job_row) struct job_row row = {0};
@@ -124,6 +139,8 @@ static bool find_row(struct job *j, struct err *e)
 	if (!found)
 		return new_row(j, e);
 	if (!row_is_this_unit(j, &row, e))
+		return false;
+	if (!may_go_on(j, &row, e))
 		return false;
 	job_row_fini(&j->row);
 	j->row = row;

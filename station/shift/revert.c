@@ -1,0 +1,310 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "station/shift/revert.h"
+#include "db/outbox.h"
+#include "station/base/clock.h"
+#include "station/base/text.h"
+#include "station/delivery.h"
+#include "station/shift/note.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#define REQUEST_MS 30000
+#define TRIES_MAX 6		/* of one unit, when the service cannot be reached */
+#define FIRST_WAIT_MS 1000	/* between them; doubles */
+
+struct revert {
+	struct line *l;
+	const char *lot, *first, *second;
+};
+
+static int64_t deadline(void)
+{
+	return clock_steady_ms() + REQUEST_MS;
+}
+
+/* ---- what stands in the service ---- */
+
+static bool block_body(const char *registration_id, const struct bytes *leaf, struct bytes *ret, struct err *e)
+{
+	const struct individual_wanted wanted = {.registration_id = registration_id, .leaf = leaf, .disabled = true};
+	return individual_body(&wanted, ret, e);
+}
+
+/* Whether it is still what `body` says: E_CONFLICT if not. */
+static bool is_ours(const struct bytes *body, const json_t *theirs, struct err *e)
+{
+	AUTO(json) json_t *ours = NULL;
+	return json_parse((const char *)body->data, body->len, &ours, e) && individual_is_same(ours, theirs, NULL, e);
+}
+
+/* Removes the entry of this body, and no other: what is there is read, compared, and removed by its etag. */
+static bool remove_entry(struct dps *dps, const char *id, const struct bytes *body, struct err *e)
+{
+	AUTO(json) json_t *theirs = NULL;
+	bool found = false;
+	if (!dps_get_individual(dps, id, deadline(), &found, &theirs, e))
+		return false;
+	return !found || (is_ours(body, theirs, e) &&
+			  dps_delete_individual(dps, id, json_text_or(theirs, "etag", NULL), deadline(), e));
+}
+
+/* Puts a disabled entry before a unit that came by a group. One of an earlier try is as good. */
+static bool put_block(struct dps *dps, const char *id, const struct bytes *leaf, struct err *e)
+{
+	AUTO(bytes) struct bytes body = {.max = OUTBOX_BODY_MAX};
+	AUTO(json) json_t *theirs = NULL;
+	struct err why = {0};
+	bool found = false;
+	if (!block_body(id, leaf, &body, e))
+		return false;
+	if (dps_create_individual(dps, id, &body, deadline(), &why))
+		return true;
+	if (why.code != E_CONFLICT)
+		return err_native(e, why.code, why.native, "%s", why.what);
+	if (!dps_get_individual(dps, id, deadline(), &found, &theirs, e))
+		return false;
+	return found ? is_ours(&body, theirs, e) : err_set(e, E_CONFLICT, "%s", why.what);
+}
+
+/* ---- one unit ---- */
+
+struct unit {
+	struct job_row row;
+	struct outbox_row entry;	/* of its own, that it has; else registration_id "" */
+	bool blocks;			/* it came by a group, with a certificate */
+};
+
+static void unit_fini(struct unit *u)
+{
+	job_row_fini(&u->row);
+	outbox_row_fini(&u->entry);
+}
+AUTO_DEFINE(unit, struct unit)
+
+/* *ret_due false: it has no place any more, because it is reverted. */
+static bool load_unit(const struct revert *r, const char *job, struct unit *ret, bool *ret_due, struct err *e)
+{
+	bool found = false, entry = false;
+	if (!lots_has_place(r->l->ledger, r->lot, job, ret_due, e))
+		return false;
+	if (!*ret_due)
+		return true;
+	if (!jobs_find(r->l->ledger, JOB_BY_ID, job, &ret->row, &found, e) || !outbox_find(r->l->ledger, job, &ret->entry, &entry, e))
+		return false;
+	if (!found)
+		return err_set(e, E_DB_CORRUPT, "lot %s has a place for job %s, which is not there", r->lot, job);
+	if (entry && ret->entry.state == OUTBOX_WITHDRAWN)
+		outbox_row_fini(&ret->entry);
+	ret->blocks = !ret->entry.registration_id[0] && ret->row.leaf.len > 0;
+	return true;
+}
+
+/* First the way in, then the record of who came by it. */
+static bool tell_service(const struct revert *r, const struct unit *u, struct err *e)
+{
+	struct dps *dps = r->l->dps;
+	const char *id = u->row.registration_id;
+	if (u->entry.registration_id[0] && !remove_entry(dps, u->entry.registration_id, &u->entry.body, e))
+		return false;
+	if (u->blocks && !put_block(dps, id, &u->row.leaf, e))
+		return false;
+	return !id[0] || dps_delete_registration(dps, id, deadline(), e);
+}
+
+static json_t *entry_body(const struct revert *r, const struct unit *u)
+{
+	char leaf[2 * SHA256_SIZE + 1] = "";
+	uint8_t hash[SHA256_SIZE];
+	sha256_of(u->row.leaf.data, u->row.leaf.len, hash);
+	if (u->row.leaf.len)
+		hex_encode(hash, SHA256_SIZE, leaf);
+	return json_pack("{s:s, s:s, s:s, s:s, s:s, s:s, s:s, s:I}", "lot", r->lot, "first", r->first, "second", r->second, "serial",
+			 u->row.serial, "registration_id", u->row.registration_id, "entry",
+			 u->entry.registration_id[0] ? "removed" : u->blocks ? "blocked" : "none", "leaf_sha256", leaf, "intent",
+			 (json_int_t)u->row.intent_index);
+}
+
+/* Who it is stays, with its keys and its history; all that was made of it under the order goes. */
+static void forget_order(struct job_row *row, int64_t now_ms)
+{
+	row->stage[0] = row->order[0] = row->error[0] = row->error_what[0] = row->registration_id[0] = '\0';
+	row->hub[0] = row->device_id[0] = '\0';
+	row->verdict = VERDICT_NONE;
+	memset(row->cert_serial, 0, sizeof(row->cert_serial));
+	memset(row->bundle_sha256, 0, sizeof(row->bundle_sha256));
+	bytes_fini(&row->leaf);
+	row->intent_index = -1;
+	row->permitted = row->closed = 0;
+	row->updated_ms = now_ms;
+}
+
+static bool write_all(const struct revert *r, struct unit *u, const json_t *body, struct err *e)
+{
+	struct ledger *l = r->l->ledger;
+	struct job_row *row = &u->row;
+	struct lot_block block = {.leaf = row->leaf};	/* lent */
+	int64_t now = clock_wall_ms();
+	uint64_t index;
+	if (!audit_append(l, "unit.reverted", row->id, body, now, &index, e) || !outbox_withdraw(l, row->id, now, e) ||
+	    !jobs_drop_trace(l, row->id, "registration", dps_endpoint(r->l->dps), row->registration_id, e) ||
+	    !TEXT_COPY(block.registration_id, row->registration_id, e) ||
+	    (u->blocks && !lots_put_block(l, row->id, &block, now, e)))
+		return false;
+	forget_order(row, now);
+	return lots_give_up_place(l, r->lot, row->id, e) && jobs_put(l, row, e);
+}
+
+static bool write_unit(const struct revert *r, struct unit *u, struct err *e)
+{
+	AUTO(json) json_t *body = entry_body(r, u);
+	if (!body)
+		return err_set(e, E_NOMEM, "audit entry");
+	if (!ledger_begin(r->l->ledger, e))
+		return false;
+	if (write_all(r, u, body, e))
+		return ledger_commit(r->l->ledger, e);
+	ledger_rollback(r->l->ledger);
+	return err_in(e, "recording that job %s is taken back", u->row.id);
+}
+
+/* Waits as the service asks, or longer each time. False when that was tried often enough. */
+static bool may_try_again(const struct revert *r, int tries, const struct err *why)
+{
+	int64_t wait_ms = (int64_t)FIRST_WAIT_MS << tries, pace_ms = dps_pace_left_ms(r->l->dps);
+	if (!delivery_may_be_chance(why->code) || tries + 1 >= TRIES_MAX)
+		return false;
+	clock_sleep_ms(pace_ms > wait_ms ? pace_ms : wait_ms);
+	return true;
+}
+
+static bool tell_service_in_the_end(const struct revert *r, const struct unit *u, struct err *e)
+{
+	for (int tries = 0;; tries++) {
+		struct err why = {0};
+		if (tell_service(r, u, &why))
+			return true;
+		if (!may_try_again(r, tries, &why))
+			return err_native(e, why.code, why.native, "unit %s: %s", u->row.serial, why.what);
+	}
+}
+
+/* ---- the lot ---- */
+
+struct list {
+	char (*job)[JOB_ID];
+	size_t count, room;
+	bool ok;
+};
+
+static bool add_job(void *ctx, const struct job_row *row)
+{
+	struct list *list = ctx;
+	if (list->count == list->room) {
+		size_t room = list->room ? 2 * list->room : 64;
+		void *grown = realloc(list->job, room * JOB_ID);
+		list->ok = grown != NULL;
+		if (!grown)
+			return false;
+		list->job = grown;
+		list->room = room;
+	}
+	memcpy(list->job[list->count++], row->id, JOB_ID);
+	return true;
+}
+
+static bool revert_units(const struct revert *r, const struct list *list, revert_said *said, void *ctx, struct revert_sums *sums,
+			 struct err *e)
+{
+	for (size_t i = 0; i < list->count; i++) {
+		AUTO(unit) struct unit u = {0};
+		struct err why = {0};
+		bool due = false;
+		if (!load_unit(r, list->job[i], &u, &due, e))
+			return false;
+		if (!due)
+			continue;
+		bool ok = tell_service_in_the_end(r, &u, &why);
+		said(ctx, &u.row, &why);
+		if (!ok && why.code != E_CONFLICT)
+			return err_native(e, why.code, why.native, "%s", why.what);
+		if (ok && !write_unit(r, &u, e))
+			return false;
+		sums->done += ok;
+		sums->left += !ok;
+	}
+	return true;
+}
+
+static bool enter(const struct revert *r, struct lot_row *row, enum lot_state state, const char *type, uint64_t units, struct err *e)
+{
+	struct ledger *l = r->l->ledger;
+	if (!ledger_begin(l, e))
+		return false;
+	row->state = state;
+	bool ok = lots_put(l, row, e) &&
+		  shift_note_in(r->l, type, r->lot, r->first, json_pack("{s:s, s:I}", "second", r->second, "units", (json_int_t)units), e);
+	if (ok)
+		return ledger_commit(l, e);
+	ledger_rollback(l);
+	return err_in(e, "recording %s", type);
+}
+
+static bool revert_all(const struct revert *r, struct lot_row *row, revert_said *said, void *ctx, struct revert_sums *ret, struct err *e)
+{
+	struct list list = {.ok = true};
+	bool ok = lots_jobs(r->l->ledger, r->lot, add_job, &list, e) && (list.ok || err_set(e, E_NOMEM, "lot")) &&
+		  lots_taken(r->l->ledger, r->lot, &ret->units, e) &&
+		  (row->state == LOT_REVERTING || enter(r, row, LOT_REVERTING, "lot.reverting", ret->units, e)) &&
+		  revert_units(r, &list, said, ctx, ret, e);
+	if (ok && ret->left)
+		ok = err_set(e, E_CONFLICT, "%llu units of lot %s", (unsigned long long)ret->left, r->lot);
+	ok = ok && enter(r, row, LOT_REVERTED, "lot.reverted", list.count, e);
+	free(list.job);
+	return ok;
+}
+
+bool revert_lot(struct line *l, const char *lot, const char *first, const char *second, revert_said *said, void *ctx,
+		struct revert_sums *ret, struct err *e)
+{
+	const struct revert r = {l, lot, first, second};
+	AUTO(lot_row) struct lot_row row = {0};
+	bool found = false;
+	*ret = (struct revert_sums){0};
+	if (!lots_find(l->ledger, lot, &row, &found, e))
+		return false;
+	if (!found)
+		return err_set(e, E_ORDER, "no lot \"%s\" was opened here", lot);
+	return row.state == LOT_REVERTED || revert_all(&r, &row, said, ctx, ret, e);
+}
+
+/* ---- beginning again ---- */
+
+static bool write_unblocked(struct job *j, const char *registration_id, struct err *e)
+{
+	struct ledger *l = j->line->ledger;
+	AUTO(json) json_t *body = json_pack("{s:s}", "registration_id", registration_id);
+	uint64_t index;
+	if (!body)
+		return err_set(e, E_NOMEM, "audit entry");
+	if (!ledger_begin(l, e))
+		return false;
+	if (lots_drop_block(l, j->row.id, e) && audit_append(l, "block.removed", j->row.id, body, clock_wall_ms(), &index, e))
+		return ledger_commit(l, e);
+	ledger_rollback(l);
+	return false;
+}
+
+bool revert_unblock(struct job *j, struct err *e)
+{
+	struct lot_block block = {0};
+	AUTO(bytes) struct bytes body = {.max = OUTBOX_BODY_MAX};
+	bool found = false;
+	if (!lots_find_block(j->line->ledger, j->row.id, &block, &found, e))
+		return false;
+	bool ok = !found || (block_body(block.registration_id, &block.leaf, &body, e) &&
+			     remove_entry(j->line->dps, block.registration_id, &body, e) &&
+			     write_unblocked(j, block.registration_id, e));
+	bytes_fini(&block.leaf);
+	return ok;
+}
