@@ -21,6 +21,8 @@ static const struct desk_request requests[] = {
 	{"hold", true, desk_hold},
 	{"lot", false, desk_lot},
 	{"lots", false, desk_lots},
+	{"lot-open", true, desk_lot_open},
+	{"lot-close", true, desk_lot_close},
 	{"results", false, desk_results},
 	{"unit", false, desk_unit},
 	{"units", false, desk_units},

@@ -44,6 +44,8 @@ json_t *desk_pin(struct desk *d, const json_t *request, struct err *e);
 json_t *desk_hold(struct desk *d, const json_t *request, struct err *e);
 json_t *desk_lot(struct desk *d, const json_t *request, struct err *e);
 json_t *desk_lots(struct desk *d, const json_t *request, struct err *e);
+json_t *desk_lot_open(struct desk *d, const json_t *request, struct err *e);
+json_t *desk_lot_close(struct desk *d, const json_t *request, struct err *e);
 json_t *desk_results(struct desk *d, const json_t *request, struct err *e);
 json_t *desk_unit(struct desk *d, const json_t *request, struct err *e);
 json_t *desk_units(struct desk *d, const json_t *request, struct err *e);

@@ -3,6 +3,7 @@
 #include "station/desk.h"
 #include "station/shift/lot.h"
 #include "station/shift/lot_report.h"
+#include "station/shift/shift.h"
 
 #include <string.h>
 
@@ -25,6 +26,33 @@ json_t *desk_lot(struct desk *d, const json_t *request, struct err *e)
 	id = *id ? id : now.id;
 	json_t *report = *id ? lot_report(d->line->ledger, id, e) : json_null();
 	return report ? json_pack("{s:o}", "lot", report) : NULL;
+}
+
+/* As a scanned code would: for who is logged in. */
+static json_t *change(struct desk *d, const char *open, struct err *e)
+{
+	struct line *l = d->line;
+	char person[PERSON_ID] = "";
+	struct lot_view before = {0}, now = {0};
+	if (l->shift && !session_may(l->shift->session, open ? DO_OPEN_LOT : DO_CLOSE_LOT, person, e))
+		return NULL;
+	if (!lot_look(l, &before, e) || !(open ? lot_open(l, open, person, e) : lot_close(l, person, e)) || !lot_look(l, &now, e))
+		return NULL;
+	desk_tell_shift(d);
+	json_t *report = lot_report(l->ledger, open ? now.id : before.id, e);
+	return report ? json_pack("{s:o}", "lot", report) : NULL;
+}
+
+json_t *desk_lot_open(struct desk *d, const json_t *request, struct err *e)
+{
+	const char *id = NULL;
+	return json_get_text(request, "id", &id, e) ? change(d, id, e) : NULL;
+}
+
+json_t *desk_lot_close(struct desk *d, const json_t *request, struct err *e)
+{
+	(void)request;
+	return change(d, NULL, e);
 }
 
 struct list {
