@@ -17,6 +17,7 @@ struct labels {
 	char planned[CONFIG_SLOTS_MAX][LABEL];	/* by the tray; "" none lies there */
 	struct {
 		bool wants;	/* a unit is here, and waits for its label to be scanned */
+		bool by_tray;	/* the tray said so, no scan */
 		char label[LABEL];	/* of the unit that is here; "" not bound */
 	} slot[CONFIG_SLOTS_MAX];
 };
@@ -108,6 +109,9 @@ static bool plan(struct labels *l, const char *tray, const char (*label)[LABEL],
 	}
 	memset(l->planned, 0, sizeof(l->planned));
 	memcpy(l->planned, label, count * LABEL);
+	for (size_t i = 0; i < count; i++)
+		if (!strcmp(l->slot[i].label, label[i]))
+			*l->planned[i] = '\0';	/* its unit is here already */
 	snprintf(l->tray, sizeof(l->tray), "%s", tray);
 	return true;
 }
@@ -172,6 +176,7 @@ static bool take_planned(struct labels *l, size_t slot, struct err *e)
 	if (at < l->count && at != slot)
 		return err_set(e, E_LABEL_TWICE, "\"%s\" is in slot number %zu", l->planned[slot], at + 1);
 	memcpy(l->slot[slot].label, l->planned[slot], LABEL);
+	l->slot[slot].by_tray = true;
 	*l->planned[slot] = '\0';	/* for one unit */
 	return true;
 }
@@ -194,10 +199,9 @@ bool labels_take(struct labels *l, size_t slot, enum label_source source, char r
 void labels_release(struct labels *l, size_t slot, bool comes_again)
 {
 	pthread_mutex_lock(&l->lock);
-	if (comes_again && l->tray[0] && l->slot[slot].label[0] && !*l->planned[slot])
+	if (comes_again && l->slot[slot].by_tray && !*l->planned[slot])
 		memcpy(l->planned[slot], l->slot[slot].label, LABEL);
-	l->slot[slot].label[0] = '\0';
-	l->slot[slot].wants = false;
+	memset(&l->slot[slot], 0, sizeof(l->slot[slot]));
 	pthread_mutex_unlock(&l->lock);
 }
 

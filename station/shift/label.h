@@ -22,8 +22,8 @@ struct labels;
 WARN_UNUSED bool labels_new(const struct config *config, struct labels **ret, struct err *e);
 void labels_free(struct labels *l);
 
-/* A unit's label was scanned. E_LABEL_OPEN, E_LABEL_WHICH, E_LABEL_TWICE; E_LABEL_UNUSED where no profile of this line (or of the
- * open lot) binds by scanning. */
+/* A unit's label was scanned, and a profile binds by scanning (else the shift says E_LABEL_UNUSED). E_LABEL_OPEN, E_LABEL_WHICH,
+ * E_LABEL_TWICE; E_LABEL if it is none. */
 WARN_UNUSED bool labels_scan(struct labels *l, const char *label, struct err *e);
 /* Forgets a scanned label whose unit did not come. */
 void labels_forget(struct labels *l);
