@@ -65,7 +65,7 @@ bool role_may(enum role role, enum doing doing)
 struct people {
 	char path[PATH_MAX];
 	pthread_mutex_t lock;	/* what follows */
-	struct timespec changed;	/* of the file as it was read */
+	struct stat seen;	/* of the file as it was read */
 	json_t *file;
 	struct {
 		char id[PERSON_ID];
@@ -120,18 +120,25 @@ static bool read_file(const char *path, json_t **ret, struct stat *st, struct er
 	return true;
 }
 
+/* A file that is written anew is another inode, also within one tick of the clock. */
+static bool is_same(const struct stat *a, const struct stat *b)
+{
+	return a->st_ino == b->st_ino && a->st_mtim.tv_sec == b->st_mtim.tv_sec && a->st_mtim.tv_nsec == b->st_mtim.tv_nsec &&
+	       a->st_mode == b->st_mode;
+}
+
 /* With the lock held: the file as it is now. */
 static bool refresh(struct people *p, struct err *e)
 {
 	struct stat st;
 	json_t *file = NULL;
-	if (p->file && stat(p->path, &st) == 0 && st.st_mtim.tv_sec == p->changed.tv_sec && st.st_mtim.tv_nsec == p->changed.tv_nsec)
+	if (p->file && stat(p->path, &st) == 0 && is_same(&st, &p->seen))
 		return true;
 	if (!read_file(p->path, &file, &st, e))
 		return false;
 	json_decref(p->file);
 	p->file = file;
-	p->changed = st.st_mtim;
+	p->seen = st;
 	return true;
 }
 
