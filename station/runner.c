@@ -177,18 +177,39 @@ static void conclude(struct job *j, bool complete)
 	j->error = complete ? e : j->error;
 }
 
-void runner_run(struct job *j, const struct runner_hooks *hooks)
+static void end(struct job *j, const struct runner_hooks *hooks, bool complete)
+{
+	job_enter(j, JOB_DONE, complete ? pipeline_count - 1 : j->stage);
+	hooks->changed(hooks->ctx, j);
+}
+
+/* The unit has come; false if not even that could be put on record. */
+static bool begin(struct job *j)
 {
 	struct err e = {0};
+	if (journal_visit(j, &e))
+		return true;
+	j->error = e;
+	j->verdict = VERDICT_HOLD;
+	line_set_unfit(j->line, &e);
+	return false;
+}
+
+void runner_run(struct job *j, const struct runner_hooks *hooks)
+{
 	bool complete = false;
-	if (!journal_visit(j, &e)) {
-		j->error = e;
-		j->verdict = VERDICT_HOLD;
-		line_set_unfit(j->line, &e);
-	} else {
+	if (begin(j)) {
 		complete = run_all(j, hooks);
 		conclude(j, complete);
 	}
-	job_enter(j, JOB_DONE, complete ? pipeline_count - 1 : j->stage);
-	hooks->changed(hooks->ctx, j);
+	end(j, hooks, complete);
+}
+
+void runner_refuse(struct job *j, const struct err *why, const struct runner_hooks *hooks)
+{
+	if (begin(j)) {
+		j->error = *why;
+		conclude(j, false);
+	}
+	end(j, hooks, false);
 }

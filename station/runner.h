@@ -22,4 +22,7 @@ struct runner_hooks {
  * is unfit). */
 void runner_run(struct job *j, const struct runner_hooks *hooks);
 
+/* A unit that cannot begin: a visit and its verdict by the error's class, and no work. Ends like runner_run. */
+void runner_refuse(struct job *j, const struct err *why, const struct runner_hooks *hooks);
+
 #endif

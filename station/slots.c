@@ -2,7 +2,6 @@
 #include "station/slots.h"
 #include "station/base/clock.h"
 #include "station/base/log.h"
-#include "station/pipeline.h"
 #include "station/runner.h"
 #include "station/shift/shift.h"
 #include "station/uplink.h"
@@ -11,7 +10,7 @@
 #include <string.h>
 #include <time.h>
 
-#define ROOM_LOOK_MS 1000	/* between looks whether the outbox has room */
+#define LOOK_MS 1000	/* between looks whether a unit that waits may begin */
 
 struct slots;
 
@@ -26,6 +25,8 @@ struct slot {
 	uint64_t arrivals;	/* counts plugs: the worker handles each once */
 	uint64_t handled;	/* the plug that the worker is at, or was */
 	bool held;		/* a person put this unit to HOLD */
+	bool asks;		/* it waits before its work; then it asks again when */
+	bool woken;		/* something was scanned */
 	bool concluded;		/* its visit has its verdict */
 	struct usb_facts usb;
 	struct slot_view view;
@@ -51,46 +52,14 @@ static void publish(struct slot *s)
 	s->all->changed(s->all->ctx, &copy, NULL);
 }
 
-static void clear_view(struct slot_view *v, const struct config_slot *c, const struct config *config)
-{
-	memset(v, 0, sizeof(*v));
-	snprintf(v->name, sizeof(v->name), "%s", c->name);
-	snprintf(v->port, sizeof(v->port), "%s", c->port);
-	snprintf(v->profile, sizeof(v->profile), "%s", config->profile[c->profile].name);
-	v->row = c->row;
-	v->column = c->column;
-	v->safe_to_remove = true;
-	v->since_ms = clock_wall_ms();
-}
-
 /* ---- the runner's hooks ---- */
 
 static void job_changed(void *ctx, const struct job *j)
 {
 	struct slot *s = ctx;
-	bool done = j->state == JOB_DONE;
 	pthread_mutex_lock(&s->lock);
-	struct slot_view *v = &s->view;
-	v->working = !done;
-	v->state = j->state;
-	v->stage = j->stage;
-	v->verdict = done ? j->verdict : VERDICT_NONE;
-	v->safe_to_remove = done;
-	v->recognised = j->recognised;
-	v->error = j->state == JOB_WORKING ? (struct err){0} : j->error;
-	v->waits_for[0] = '\0';
-	v->try = j->try;
-	v->tries = pipeline[j->stage].tries;
-	v->next_try_ms = j->state == JOB_WAITING ? j->next_try_ms : 0;
-	snprintf(v->label, sizeof(v->label), "%s", j->ticket.label);
-	snprintf(v->lot, sizeof(v->lot), "%s", j->ticket.lot);
-	s->concluded = done;
-	snprintf(v->serial, sizeof(v->serial), "%s", j->identity.serial[0] ? j->identity.serial : j->usb.serial);
-	snprintf(v->registration_id, sizeof(v->registration_id), "%s", j->row.registration_id);
-	snprintf(v->hub, sizeof(v->hub), "%s", j->row.hub);
-	snprintf(v->device_id, sizeof(v->device_id), "%s", j->row.device_id);
-	snprintf(v->checkpoint, sizeof(v->checkpoint), "%s", j->checkpoint);
-	memcpy(v->took_ms, j->took_ms, sizeof(v->took_ms));
+	slot_view_fill(&s->view, j);
+	s->concluded = j->state == JOB_DONE;
 	pthread_mutex_unlock(&s->lock);
 	publish(s);
 }
@@ -128,7 +97,7 @@ static void wait_ms(void *ctx, int64_t ms)
 	struct slot *s = ctx;
 	struct timespec end = until(ms);
 	pthread_mutex_lock(&s->lock);
-	while (is_there(s) && !s->held && !atomic_load(&s->all->line->stopping))
+	while (is_there(s) && !s->held && !(s->asks && s->woken) && !atomic_load(&s->all->line->stopping))
 		if (pthread_cond_timedwait(&s->news, &s->lock, &end) != 0)
 			break;
 	pthread_mutex_unlock(&s->lock);
@@ -167,101 +136,107 @@ static bool wait_for_unit(struct slot *s, struct usb_facts *ret)
 	return !atomic_load(&s->all->line->stopping);
 }
 
-/* What a unit waits for before its work, in one word for the screens; NULL: it does not wait for that, it cannot begin. */
-static const char *waits_for(enum err_code code)
+/* What a unit waits for before its work, in one word for the screens; NULL: waiting will not help it. */
+static const char *waits_for(enum err_code code, enum label_source source)
 {
-	switch (code) {
-	case E_OUTBOX_FULL:
-		return "outbox";
-	case E_NO_PERSON:
-	case E_SESSION_LOCKED:
-	case E_RIGHTS:
-		return "badge";
-	case E_NO_LOT:
-		return "lot";
-	case E_LABEL_WANTED:
-	case E_LABEL_WHICH:
-	case E_LABEL_TWICE:
-		return "label";
-	case E_TRAY_EMPTY:
-		return "tray";
-	default:
-		return NULL;
-	}
+	const char *label = source == LABEL_TRAY ? "tray" : "label";
+	const struct { enum err_code code; const char *word; } words[] = {
+		{E_OUTBOX_FULL, "outbox"}, {E_SPOOL_FULL, "mes"}, {E_NO_PERSON, "badge"}, {E_SESSION_LOCKED, "badge"},
+		{E_RIGHTS, "badge"}, {E_NO_LOT, "lot"}, {E_LABEL_WANTED, label}, {E_LABEL_WHICH, label}, {E_LABEL_TWICE, label},
+		{E_TRAY_EMPTY, "tray"},
+	};
+	for (size_t i = 0; i < COUNT_OF(words); i++)
+		if (words[i].code == code)
+			return words[i].word;
+	return NULL;
 }
 
 /* Says, if it is new, what the unit waits for. */
-static void show_waiting(struct slot *s, const struct err *why)
+static void show_waiting(struct slot *s, const char *what, const struct ticket *ticket, const struct err *why)
 {
 	pthread_mutex_lock(&s->lock);
-	struct slot_view *v = &s->view;
-	bool new = v->error.code != why->code || v->state != JOB_WAITING;
-	v->state = JOB_WAITING;
-	v->error = *why;
-	v->safe_to_remove = true;
-	snprintf(v->serial, sizeof(v->serial), "%s", s->usb.serial);
-	snprintf(v->waits_for, sizeof(v->waits_for), "%s", waits_for(why->code));
+	bool new = !s->asks || s->view.error.code != why->code || strcmp(s->view.waits_for, what) != 0;
+	if (new)
+		slot_view_clear(&s->view, s->all->line->config, s->config);
+	slot_view_wait(&s->view, &s->all->line->config->profile[ticket->profile], &s->usb, what, why);
+	s->asks = true;
 	pthread_mutex_unlock(&s->lock);
 	if (new)
 		publish(s);
 }
 
-/* A unit that was put to HOLD before its work: nothing was done with it. */
-static void show_held(struct slot *s)
+/* Whether the unit may begin, and with what. */
+static bool has_ticket(struct slot *s, struct ticket *ret, struct err *e)
 {
+	struct line *l = s->all->line;
+	*ret = (struct ticket){.profile = s->config->profile};
 	pthread_mutex_lock(&s->lock);
-	s->concluded = true;
-	s->view.state = JOB_DONE;
-	s->view.verdict = VERDICT_HOLD;
-	s->view.error = (struct err){.code = E_HELD};
-	s->view.waits_for[0] = '\0';
+	s->woken = false;
 	pthread_mutex_unlock(&s->lock);
-	publish(s);
+	return uplink_may_begin(l, e) && shift_ticket(l, s->config, ret, e);
 }
 
 /* The unit waits in its slot until it may begin: while too much waits for the service, while nobody is here, without a lot, or without
- * its label. False when it is not to begin at all. */
-static bool may_begin(struct slot *s, struct ticket *ret)
+ * its label. False without an error: it is not to begin at all, since it has gone or the line stops. False with one: it ends with it. */
+static bool may_begin(struct slot *s, struct ticket *ret, struct err *e)
 {
-	struct err e = {0};
-	while (!uplink_may_begin(s->all->line, &e) || !shift_ticket(s->all->line, s->config, ret, &e)) {
-		if (!waits_for(e.code) || !device_present(s))
+	while (!has_ticket(s, ret, e)) {
+		const char *what = waits_for(e->code, s->all->line->config->profile[ret->profile].label);
+		struct err unfit = {0};
+		if (!device_present(s) || (!what && !line_may_go_on(s->all->line, &unfit)))
+			return err_clear(e), false;
+		if (!what)
 			return false;
-		show_waiting(s, &e);
-		err_clear(&e);
-		wait_ms(s, ROOM_LOOK_MS);
-		if (!unit_held(s))
-			continue;
-		show_held(s);
-		return false;
+		show_waiting(s, what, ret, e);
+		err_clear(e);
+		wait_ms(s, LOOK_MS);
+		if (unit_held(s))
+			return err_set(e, E_HELD, "while it waited for: %s", what);
 	}
 	return true;
+}
+
+/* A unit's time at work. Tells whether it is to come again, and what of. */
+static bool serve(struct slot *s, const struct usb_facts *usb, enum err_code *ret_error)
+{
+	const struct runner_hooks hooks = {job_changed, device_present, wait_ms, unit_held, s};
+	struct ticket ticket;
+	struct job job;
+	struct err e = {0};
+	bool begins = may_begin(s, &ticket, &e);
+	pthread_mutex_lock(&s->lock);
+	s->asks = false;
+	pthread_mutex_unlock(&s->lock);
+	*ret_error = E_NONE;
+	if (!begins && !e.code)
+		return true;
+	job_init(&job, s->all->line, s->config, &ticket, usb);
+	if (begins)
+		runner_run(&job, &hooks);
+	else
+		runner_refuse(&job, &e, &hooks);
+	bool again = job.verdict == VERDICT_HOLD;
+	*ret_error = job.error.code;
+	job_fini(&job);
+	return again;
 }
 
 static void *work(void *arg)
 {
 	struct slot *s = arg;
-	const struct runner_hooks hooks = {job_changed, device_present, wait_ms, unit_held, s};
-	size_t index = (size_t)(s - s->all->slot);
+	struct line *l = s->all->line;
+	enum err_code error;
 	struct usb_facts usb;
-	struct ticket ticket;
 	while (wait_for_unit(s, &usb)) {
-		struct job job;
-		bool pulled = false;
-		if (may_begin(s, &ticket)) {
-			job_init(&job, s->all->line, s->config, &ticket, &usb);
-			runner_run(&job, &hooks);
-			pulled = job.error.code == E_USB_GONE;
-			job_fini(&job);
-		}
+		bool again = serve(s, &usb, &error);
 		wait_until_gone(s);
-		line_release_unit(s->all->line, s->config);
-		if (s->all->line->shift)
-			labels_release(s->all->line->shift->labels, index, pulled);
-		if (pulled)
+		line_release_unit(l, s->config);
+		if (l->shift)
+			labels_release(l->shift->labels, (size_t)(s - s->all->slot), again);
+		if (error == E_USB_GONE)
 			continue;	/* the call to plug it in again stays until a unit comes */
 		pthread_mutex_lock(&s->lock);
-		clear_view(&s->view, s->config, s->all->line->config);
+		slot_view_clear(&s->view, l->config, s->config);
 		pthread_mutex_unlock(&s->lock);
 		publish(s);
 	}
@@ -276,7 +251,7 @@ static bool start_slot(struct slots *all, size_t i, struct err *e)
 	pthread_condattr_t attr;
 	s->all = all;
 	s->config = &all->line->config->slot[i];
-	clear_view(&s->view, s->config, all->line->config);
+	slot_view_clear(&s->view, all->line->config, s->config);
 	pthread_mutex_init(&s->lock, NULL);
 	pthread_condattr_init(&attr);
 	pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
@@ -370,25 +345,28 @@ void slots_wake(struct slots *s)
 {
 	for (size_t i = 0; i < s->count; i++) {
 		pthread_mutex_lock(&s->slot[i].lock);
+		s->slot[i].woken = true;
 		pthread_cond_broadcast(&s->slot[i].news);
 		pthread_mutex_unlock(&s->slot[i].lock);
 	}
 }
 
+static bool hold(struct slot *s)
+{
+	pthread_mutex_lock(&s->lock);
+	bool there = is_there(s) && !s->concluded;
+	s->held = s->held || there;
+	pthread_cond_broadcast(&s->news);
+	pthread_mutex_unlock(&s->lock);
+	return there;
+}
+
 bool slots_hold(struct slots *s, const char *name, struct err *e)
 {
-	for (size_t i = 0; i < s->count; i++) {
-		struct slot *slot = &s->slot[i];
-		if (strcmp(slot->config->name, name) != 0)
-			continue;
-		pthread_mutex_lock(&slot->lock);
-		bool there = slot->present && !slot->concluded;
-		slot->held = slot->held || there;
-		pthread_cond_broadcast(&slot->news);
-		pthread_mutex_unlock(&slot->lock);
-		return there || err_set(e, E_SLOT_NAME, "slot %s", name);
-	}
-	return err_set(e, E_SLOT_NAME, "there is no slot %.32s", name);
+	for (size_t i = 0; i < s->count; i++)
+		if (!strcmp(s->slot[i].config->name, name))
+			return hold(&s->slot[i]) || err_set(e, E_SLOT_NAME, "slot %s", name);
+	return err_set(e, E_SLOT_NAME, "there is no slot \"%.32s\"", name);
 }
 
 size_t slots_present(struct slots *s)

@@ -12,7 +12,7 @@ struct slot_view {
 	char name[33], port[96], profile[33];
 	uint32_t row, column;	/* in the jig as built, from 1; 0: not configured */
 	char label[LABEL], lot[LOT_ID];
-	char waits_for[8];	/* before any work: "badge", "lot", "label", "tray", "outbox"; else "" */
+	char waits_for[8];	/* before any work: "badge", "lot", "label", "tray", "outbox", "mes"; else "" */
 	int try, tries;		/* of the stage that it is in */
 	int64_t next_try_ms;	/* wall clock, while it waits for one; 0 else */
 	bool present;		/* a device is in the port */
@@ -56,6 +56,12 @@ size_t slots_present(struct slots *s);
 
 size_t slots_count(const struct slots *s);
 void slots_look(struct slots *s, size_t index, struct slot_view *ret);
+
+/* The view of an empty slot; of one whose unit waits for something before its work; and of one with this job. */
+void slot_view_clear(struct slot_view *v, const struct config *config, const struct config_slot *slot);
+void slot_view_wait(struct slot_view *v, const struct config_profile *profile, const struct usb_facts *usb, const char *what,
+		    const struct err *why);
+void slot_view_fill(struct slot_view *v, const struct job *j);
 
 /* {"name":…} as docs/control.md says. The caller drops it. */
 json_t *slot_view_json(const struct slot_view *v);

@@ -1,10 +1,59 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Slots and the outbox as JSON, for the control socket and for `station run --json`. */
+/* Slots as others see them; and they and the outbox as JSON, for the control socket and for `station run --json`. */
+#include "station/base/clock.h"
 #include "station/pipeline.h"
 #include "station/slots.h"
 #include "station/uplink.h"
 
 #include <stdio.h>
+#include <string.h>
+
+void slot_view_clear(struct slot_view *v, const struct config *config, const struct config_slot *slot)
+{
+	memset(v, 0, sizeof(*v));
+	snprintf(v->name, sizeof(v->name), "%s", slot->name);
+	snprintf(v->port, sizeof(v->port), "%s", slot->port);
+	snprintf(v->profile, sizeof(v->profile), "%s", config->profile[slot->profile].name);
+	v->row = slot->row;
+	v->column = slot->column;
+	v->safe_to_remove = true;
+	v->since_ms = clock_wall_ms();
+}
+
+void slot_view_wait(struct slot_view *v, const struct config_profile *profile, const struct usb_facts *usb, const char *what,
+		    const struct err *why)
+{
+	v->state = JOB_WAITING;
+	v->error = *why;
+	snprintf(v->profile, sizeof(v->profile), "%s", profile->name);
+	snprintf(v->serial, sizeof(v->serial), "%s", usb->serial);
+	snprintf(v->waits_for, sizeof(v->waits_for), "%s", what);
+}
+
+void slot_view_fill(struct slot_view *v, const struct job *j)
+{
+	bool done = j->state == JOB_DONE;
+	v->working = !done;
+	v->state = j->state;
+	v->stage = j->stage;
+	v->verdict = done ? j->verdict : VERDICT_NONE;
+	v->safe_to_remove = done;
+	v->recognised = j->recognised;
+	v->error = j->state == JOB_WORKING ? (struct err){0} : j->error;
+	v->waits_for[0] = '\0';
+	v->try = j->try;
+	v->tries = pipeline[j->stage].tries;
+	v->next_try_ms = j->state == JOB_WAITING ? j->next_try_ms : 0;
+	snprintf(v->profile, sizeof(v->profile), "%s", j->profile->name);
+	snprintf(v->label, sizeof(v->label), "%s", j->ticket.label);
+	snprintf(v->lot, sizeof(v->lot), "%s", j->ticket.lot);
+	snprintf(v->serial, sizeof(v->serial), "%s", j->identity.serial[0] ? j->identity.serial : j->usb.serial);
+	snprintf(v->registration_id, sizeof(v->registration_id), "%s", j->row.registration_id);
+	snprintf(v->hub, sizeof(v->hub), "%s", j->row.hub);
+	snprintf(v->device_id, sizeof(v->device_id), "%s", j->row.device_id);
+	snprintf(v->checkpoint, sizeof(v->checkpoint), "%s", j->checkpoint);
+	memcpy(v->took_ms, j->took_ms, sizeof(v->took_ms));
+}
 
 static const char *state_text(const struct slot_view *v)
 {
