@@ -18,6 +18,7 @@ import os
 import pathlib
 import re
 import signal
+import socket
 import ssl
 import subprocess
 import sys
@@ -291,6 +292,18 @@ class Factory(Bench):
         if ready:
             line.wait_ready()
         return line
+
+    def ask_line(self, state="state", **request):
+        """What the running line whose state lies there answers to a request at its control socket."""
+        with socket.socket(socket.AF_UNIX) as line:
+            line.settimeout(20)
+            line.connect(str(self.dir / state / "station.sock"))
+            line.sendall(json.dumps(request).encode() + b"\n")
+            return json.loads(line.makefile().readline())
+
+    def scan(self, code, state="state"):
+        """What the screen says to a code."""
+        return self.ask_line(state, do="scan", code=code)
 
     def report(self):
         return json.loads(self.verb("report", "--config", self.config, "--json"))
