@@ -9,6 +9,7 @@
  * before is found again. A device that comes back starts at the top; the ledger and the device together say what is
  * already done. */
 #include "station/pipeline.h"
+#include "station/admission.h"
 #include "station/base/text.h"
 #include "station/bundle.h"
 #include "station/proof.h"
@@ -69,7 +70,8 @@ static bool detect(struct job *j, struct err *e)
 	return device->open(&j->device, &port, &call, e);
 }
 
-/* Who it says it is: the label on USB and the one inside must agree, unless USB's is of a bridge in front of the unit. */
+/* Who it says it is, and whether it may begin here: the label on USB and the one inside must agree, unless USB's is of a bridge in
+ * front of the unit. */
 static bool identify(struct job *j, struct err *e)
 {
 	const struct driver_call call = job_call(j);
@@ -77,7 +79,7 @@ static bool identify(struct job *j, struct err *e)
 		return false;
 	if (!j->driver->bridged && strcmp(j->identity.serial, j->usb.serial) != 0)
 		return err_set(e, E_SERIAL_MISMATCH, "\"%s\" on USB, \"%s\" inside", j->usb.serial, j->identity.serial);
-	return true;
+	return admission(j, e);
 }
 
 /* Which unit it is, and whether it is known. */
