@@ -72,6 +72,14 @@ static void read_slot(const struct model *m, struct model_slot *s, const json_t 
 	COPY(s->todo, j, "todo");
 	COPY(s->whom, j, "whom");
 	s->since_ms = json_int_or(j, "since_ms", 0);
+	COPY(s->label, j, "label");
+	COPY(s->lot, j, "lot");
+	COPY(s->waits_for, j, "waits_for");
+	s->row = (int)bounded(json_int_or(j, "row", 0), 999);
+	s->column = (int)bounded(json_int_or(j, "column", 0), 999);
+	s->try = (int)bounded(json_int_or(j, "try", 0), 999);
+	s->tries = (int)bounded(json_int_or(j, "tries", 0), 999);
+	s->next_try_ms = json_int_or(j, "next_try_ms", 0);
 	read_times(m, s, json_object_get(j, "times"));
 }
 
@@ -152,6 +160,19 @@ static void read_stages(struct model *m, const json_t *names)
 			copy(m->stage[m->stage_count++], sizeof(m->stage[0]), json_string_value(name));
 }
 
+static void read_floor(struct model *m, const json_t *j)
+{
+	const json_t *jig = json_object_get(j, "jig"), *scanner = json_object_get(j, "scanner");
+	COPY(m->mode, j, "mode");
+	m->jig.rows = (int)bounded(json_int_or(jig, "rows", 0), 99);
+	m->jig.columns = (int)bounded(json_int_or(jig, "columns", 0), 99);
+	m->jig.rotation = (int)bounded(json_int_or(jig, "rotation", 0), 270);
+	COPY(m->scanner.prefix, scanner, "prefix");
+	COPY(m->scanner.suffix, scanner, "suffix");
+	m->scanner.gap_ms = (int)bounded(json_int_or(scanner, "gap_ms", 35), 1000);
+	m->scanner.sound = json_is_true(json_object_get(scanner, "sound"));
+}
+
 static bool apply_line(struct model *m, const json_t *j)
 {
 	if (!json_is_object(j))
@@ -168,6 +189,51 @@ static bool apply_line(struct model *m, const json_t *j)
 	COPY(m->config_sha256, j, "config_sha256");
 	m->since_ms = json_int_or(j, "since_ms", 0);
 	read_stages(m, json_object_get(j, "stages"));
+	read_floor(m, j);
+	return true;
+}
+
+static void read_talk(struct model_talk *t, const json_t *j)
+{
+	COPY(t->kind, j, "kind");
+	COPY(t->sentence, j, "sentence");
+	COPY(t->code, j, "code");
+	COPY(t->todo, j, "todo");
+	COPY(t->wants, j, "wants");
+	t->good = json_is_true(json_object_get(j, "good"));
+	t->at_ms = json_int_or(j, "at_ms", 0);
+}
+
+static bool apply_shift(struct model *m, const json_t *j)
+{
+	const json_t *person = json_object_get(j, "person"), *lot = json_object_get(j, "lot");
+	struct model_shift *s = &m->shift;
+	if (!json_is_object(j))
+		return false;
+	COPY(s->person, person, "id");
+	COPY(s->role, person, "role");
+	COPY(s->state, person, "state");
+	COPY(s->lot, lot, "id");
+	COPY(s->product, lot, "product");
+	s->count = json_int_or(lot, "count", 0);
+	s->taken = json_int_or(lot, "taken", 0);
+	COPY(s->label, j, "label");
+	COPY(s->tray, j, "tray");
+	read_talk(&s->talk, json_object_get(j, "talk"));
+	return true;
+}
+
+static bool apply_mes(struct model *m, const json_t *j)
+{
+	size_t i;
+	const json_t *adapter;
+	memset(&m->mes, 0, sizeof(m->mes));
+	json_array_foreach(json_object_get(j, "adapters"), i, adapter) {
+		int64_t waiting = json_int_or(adapter, "waiting", 0), aside = json_int_or(adapter, "aside", 0);
+		m->mes.waiting = waiting > m->mes.waiting ? waiting : m->mes.waiting;
+		m->mes.aside = aside > m->mes.aside ? aside : m->mes.aside;
+		m->mes.offline = m->mes.offline || json_is_true(json_object_get(adapter, "offline"));
+	}
 	return true;
 }
 
@@ -188,6 +254,9 @@ static bool apply_snapshot(struct model *m, const json_t *j)
 	apply_counts(m, json_object_get(j, "counts"));
 	memset(&m->outbox, 0, sizeof(m->outbox));
 	apply_outbox(m, json_object_get(j, "outbox"));
+	memset(&m->shift, 0, sizeof(m->shift));
+	apply_shift(m, json_object_get(j, "shift"));
+	apply_mes(m, json_object_get(j, "mes"));
 	m->audit_size = json_int_or(json_object_get(j, "audit"), "size", 0);
 	COPY(m->audit_root, json_object_get(j, "audit"), "root");
 	return true;
@@ -198,6 +267,7 @@ bool model_apply(struct model *m, const json_t *event)
 	static const struct { const char *event, *member; bool (*apply)(struct model *, const json_t *); } rows[] = {
 		{"slot", "slot", apply_slot}, {"counts", "counts", apply_counts},
 		{"device", "device", apply_device}, {"line", "line", apply_line}, {"outbox", "outbox", apply_outbox},
+		{"shift", "shift", apply_shift}, {"mes", "mes", apply_mes},
 	};
 	const char *kind = json_text_or(event, "event", "");
 	if (!strcmp(kind, "snapshot"))
@@ -256,105 +326,25 @@ void model_outbox(const struct model *m, char *out, size_t room)
 		snprintf(part, sizeof(part), "%s%lld aside", *out ? ", " : "", (long long)m->outbox.aside);
 		add(out, room, part);
 	}
-}
-
-/* ---- the headline ---- */
-
-/* Names of the slots that the claim holds for, at most `most` of them, then how many more. */
-static size_t add_names(const struct model *m, bool (*claim)(const struct model_slot *), size_t most, char *out, size_t room)
-{
-	size_t count = 0;
-	char more[32];
-	for (size_t i = 0; i < m->slot_count; i++) {
-		if (!claim(&m->slot[i]) || ++count > most)
-			continue;
-		add(out, room, " ");
-		add(out, room, m->slot[i].name);
-	}
-	snprintf(more, sizeof(more), " and %zu more", count > most ? count - most : 0);
-	if (count > most)
-		add(out, room, more);
-	return count;
-}
-
-static bool is_busy(const struct model_slot *s)
-{
-	return s->state == SLOT_WORKING || s->state == SLOT_WAITING;
-}
-
-static bool is_done(const struct model_slot *s, enum slot_verdict v)
-{
-	return s->state == SLOT_DONE && s->verdict == v;
-}
-
-static bool is_fail(const struct model_slot *s)
-{
-	return is_done(s, SLOT_FAIL);
-}
-
-static bool is_hold(const struct model_slot *s)
-{
-	return is_done(s, SLOT_HOLD);
-}
-
-static size_t count_of(const struct model *m, enum slot_verdict v)
-{
-	size_t n = 0;
-	for (size_t i = 0; i < m->slot_count; i++)
-		n += is_done(&m->slot[i], v);
-	return n;
-}
-
-static void add_pull(const struct model *m, char *out, size_t room)
-{
-	char part[64];
-	size_t built = count_of(m, SLOT_BUILT);
-	snprintf(part, sizeof(part), "PULL: %zu good", count_of(m, SLOT_PASS));
-	add(out, room, part);
-	snprintf(part, sizeof(part), ", %zu built", built);
-	if (built)
+	if (m->mes.offline || m->mes.aside) {
+		snprintf(part, sizeof(part), "%s%lld wait for the MES%s", *out ? ", " : "", (long long)m->mes.waiting,
+			 m->mes.aside ? ", refused events are aside" : "");
 		add(out, room, part);
-	if (count_of(m, SLOT_HOLD)) {
-		add(out, room, ", HOLD in slot");
-		add_names(m, is_hold, 4, out, room);
-	}
-	if (count_of(m, SLOT_FAIL)) {
-		add(out, room, ", FAIL in slot");
-		add_names(m, is_fail, 4, out, room);
 	}
 }
 
-enum headline_kind model_headline(const struct model *m, char *out, size_t room)
+void model_floor(const struct model *m, char *out, size_t room)
 {
-	size_t done = 0, busy = 0;
+	const struct model_shift *s = &m->shift;
+	char lot[160] = "";
+	bool somebody = !strcmp(s->state, "in"), locked = !strcmp(s->state, "locked");
 	out[0] = '\0';
-	if (!m->reachable) {
-		add(out, room, "LINE NOT REACHABLE, RETRYING");
-		return HEADLINE_LOST;
-	}
-	for (size_t i = 0; i < m->slot_count; i++) {
-		done += m->slot[i].state == SLOT_DONE;
-		busy += is_busy(&m->slot[i]);
-	}
-	add(out, room, "DO NOT PULL: slot");
-	if (add_names(m, slot_must_stay, 12, out, room))
-		return HEADLINE_HANDS_OFF;
-	out[0] = '\0';
-	if (!strcmp(m->state, "unfit")) {
-		add(out, room, "THE LINE IS NOT FIT");
-		if (m->code[0])
-			snprintf(out + strlen(out), room - strlen(out), "  %s: call the %s", m->code, m->whom);
-		return HEADLINE_UNFIT;
-	}
-	if (busy) {
-		add(out, room, "WORKING: slot");
-		add_names(m, is_busy, 12, out, room);
-		return HEADLINE_BUSY;
-	}
-	if (done) {
-		add_pull(m, out, room);
-		return HEADLINE_PULL;
-	}
-	add(out, room, !strcmp(m->state, "stopping") ? "THE LINE IS STOPPING" : "READY: plug units in");
-	return HEADLINE_READY;
+	if (somebody || locked)
+		add(out, room, s->role);
+	else if (!strcmp(s->state, "nobody") || !strcmp(s->state, "wants pin"))
+		add(out, room, "nobody is logged in");
+	add(out, room, locked ? " (locked)" : "");
+	if (s->lot[0])
+		snprintf(lot, sizeof(lot), "%slot %s %lld/%lld", *out ? ", " : "", s->lot, (long long)s->taken, (long long)s->count);
+	add(out, room, lot);
 }

@@ -26,12 +26,29 @@ struct model_slot {
 	bool safe_to_remove, recognised;
 	char sentence[512], code[16], todo[256], whom[64];
 	int64_t since_ms;
+	char label[65], lot[65], waits_for[12];	/* waits_for: before any work, "" else */
+	int row, column;	/* in the jig as built, from 1; 0: not known */
+	int try, tries;
+	int64_t next_try_ms;	/* wall clock; 0 while none is waited for */
 	struct { char stage[24]; int64_t ms; } times[MODEL_STAGES_MAX];	/* in the order of stages */
 	size_t time_count;
 };
 
 struct model_device {
 	char port[96], serial[65], product[65];
+};
+
+/* The shift, as its event tells it. */
+struct model_shift {
+	char person[20], role[16], state[12];	/* state: "open", "nobody", "wants pin", "in", "locked"; "" where the line says nothing */
+	char lot[65], product[65];		/* lot "": none is open */
+	int64_t count, taken;
+	char label[65], tray[65];		/* that wait for units */
+	struct model_talk {			/* the answer to the last code */
+		char kind[16], sentence[256], code[16], todo[256], wants[16];
+		bool good;
+		int64_t at_ms;			/* 0: nothing was said yet */
+	} talk;
 };
 
 struct model {
@@ -52,6 +69,14 @@ struct model {
 		bool offline;
 		char code[16];		/* why, if offline */
 	} outbox;
+	struct model_shift shift;
+	struct {
+		int64_t waiting, aside;	/* events, the most of any adapter */
+		bool offline;
+	} mes;
+	char mode[12];		/* "production", "training", "recheck" */
+	struct { int rows, columns, rotation; } jig;	/* rows 0: not known */
+	struct { char prefix[9], suffix[9]; int gap_ms; bool sound; } scanner;
 	int64_t audit_size;
 	char audit_root[65];
 	int64_t now_ms;		/* wall clock of the drawing; set by the app */
@@ -64,9 +89,18 @@ bool model_apply(struct model *m, const json_t *event);
 /* The line went away: everything known stays, marked as old. */
 void model_lost(struct model *m, const char *why);
 
-/* What the operator reads first. */
-enum headline_kind { HEADLINE_LOST, HEADLINE_UNFIT, HEADLINE_HANDS_OFF, HEADLINE_BUSY, HEADLINE_PULL, HEADLINE_READY };
+/* What the operator reads first: one headline for the whole tray (headline.c). */
+enum headline_kind {
+	HEADLINE_LOST, HEADLINE_UNFIT, HEADLINE_HANDS_OFF, HEADLINE_BUSY, HEADLINE_WANTED, HEADLINE_PULL, HEADLINE_READY
+};
 enum headline_kind model_headline(const struct model *m, char *out, size_t room);
+
+/* How often the console's bell rings as the headline changes from one kind to another: once for a tray that is all good, three times
+ * for one that is not; 0: not at all. */
+int headline_rings(enum headline_kind before, enum headline_kind now, const struct model *m);
+
+/* Who is here and which lot is open, in words: "operator, lot WO-4711 57/200"; "" where the line knows neither. */
+void model_floor(const struct model *m, char *out, size_t room);
 
 /* What waits for the service, in words: "12 wait for the cloud (oldest 3 h; E-DPS-001), 1 aside", with the code while offline; ""
  * if nothing does. */

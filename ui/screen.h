@@ -22,7 +22,13 @@ enum key {
 /* Where the operator looks; survives a change of screen and the loss of the line. */
 struct view {
 	int selected;	/* index of a slot; brought within the model's before each use */
-	int per_column;	/* slots that stand below one another, as last drawn */
+	int per_column;	/* slots that stand below one another, as last drawn; of a jig, how many stand beside one another */
+	bool by_row;	/* the slots are drawn row by row, as the jig stands */
+	int page;	/* of a screen with pages, from 0 */
+	char search[65];	/* of the journal: the code that was sent last while it was shown */
+	const json_t *answer;	/* to what the screen wanted; lent; NULL: none yet */
+	const char *typed;	/* what a person writes on the scan line; NULL: nothing */
+	const char *notice;	/* of the console itself, such as that a code was cut; NULL: none */
 };
 
 enum next_do { NEXT_STAY, NEXT_SCREEN, NEXT_QUIT };
@@ -40,7 +46,11 @@ struct screen {
 	void (*draw)(struct canvas *c, const struct model *m, struct view *v);
 	/* Called: for a key that is no screen's own and not q or F10. */
 	struct next (*on_key)(struct view *v, const struct model *m, int key);
+	/* What the screen asks the line for (docs/control.md), when it is entered, when this changes, and each WANT_EVERY_MS: a new
+	 * object, or NULL for nothing. NULL: it never asks. */
+	json_t *(*wants)(const struct view *v, const struct model *m);
 };
+#define WANT_EVERY_MS 3000
 
 extern const struct screen *const screen_table[];	/* NULL at the end; the first one is where the console starts */
 const struct screen *screen_find(const char *name);
@@ -52,7 +62,7 @@ void screen_draw(const struct screen *s, struct canvas *c, const struct model *m
 struct next screen_key(const struct screen *s, struct view *v, const struct model *m, int key);
 
 #define SCREEN_TOP 3	/* rows above a screen's own: title, headline, sentence of the line */
-#define SCREEN_BOTTOM 1	/* below: keys */
+#define SCREEN_BOTTOM 2	/* below: the scan line, keys */
 
 /* ---- shared by screens: how a slot reads (slot_face.c) ---- */
 struct slot_face {

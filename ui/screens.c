@@ -6,9 +6,10 @@
 #include <stdio.h>
 #include <string.h>
 
-extern const struct screen screen_slots, screen_unit, screen_help;
+extern const struct screen screen_slots, screen_unit, screen_help, screen_lot, screen_queue, screen_journal, screen_preflight;
 
-const struct screen *const screen_table[] = {&screen_slots, &screen_unit, &screen_help, NULL};
+const struct screen *const screen_table[] = {&screen_slots, &screen_lot, &screen_queue, &screen_journal, &screen_unit,
+					     &screen_preflight, &screen_help, NULL};
 
 const struct screen *screen_find(const char *name)
 {
@@ -18,8 +19,23 @@ const struct screen *screen_find(const char *name)
 	return NULL;
 }
 
+/* What must not be missed: that nothing here is real, or that nothing is written. */
+static bool draw_mode(struct canvas *c, const struct model *m)
+{
+	bool training = !strcmp(m->mode, "training"), recheck = !strcmp(m->mode, "recheck");
+	const char *text = training ? " TRAINING: NOTHING HERE IS REAL " : " RE-CHECK: NOTHING IS WRITTEN ";
+	if (!training && !recheck)
+		return false;
+	canvas_fill(c, 0, 0, 1, c->cols, STYLE_ALARM);
+	for (int col = 0; col < c->cols; col += text_columns(text))
+		canvas_text(c, 0, col, c->cols - col, STYLE_ALARM, text);
+	return true;
+}
+
 static void draw_title(struct canvas *c, const struct model *m)
 {
+	if (draw_mode(c, m))
+		return;
 	char time[CLOCK_TEXT], right[96];
 	clock_text(m->now_ms, time);
 	int n = c->cols < 100 ? snprintf(right, sizeof(right), "%.8sZ", time + 11) :
@@ -32,13 +48,16 @@ static void draw_title(struct canvas *c, const struct model *m)
 	canvas_text(c, 0, c->cols - n, n, STYLE_DIM, right);
 }
 
-/* What waits for the cloud, and then what must always be seen. */
+/* Who is here and which lot is open, what waits for the cloud and the MES, and then what must always be seen. */
 static void draw_banner(struct canvas *c, const struct model *m)
 {
-	char text[160];
-	model_outbox(m, text, sizeof(text));
-	int used = canvas_text(c, 2, 1, c->cols - 2, STYLE_WORK, text);
+	char text[320];
+	model_floor(m, text, sizeof(text));
+	int used = canvas_text(c, 2, 1, c->cols - 2, STYLE_TITLE, text);
 	used += used ? 2 : 0;
+	model_outbox(m, text, sizeof(text));
+	int more = canvas_text(c, 2, 1 + used, c->cols - 2 - used, STYLE_WORK, text);
+	used += more ? more + 2 : 0;
 	canvas_text(c, 2, 1 + used, c->cols - 2 - used, STYLE_HOLD, m->banner);
 }
 
@@ -46,7 +65,7 @@ static void draw_headline(struct canvas *c, const struct model *m)
 {
 	static const enum style styles[] = {
 		[HEADLINE_LOST] = STYLE_BAD, [HEADLINE_UNFIT] = STYLE_BAD, [HEADLINE_HANDS_OFF] = STYLE_ALARM,
-		[HEADLINE_BUSY] = STYLE_WORK, [HEADLINE_PULL] = STYLE_GOOD, [HEADLINE_READY] = STYLE_NORMAL,
+		[HEADLINE_BUSY] = STYLE_WORK, [HEADLINE_WANTED] = STYLE_HOLD, [HEADLINE_PULL] = STYLE_GOOD, [HEADLINE_READY] = STYLE_NORMAL,
 	};
 	char text[640];
 	enum style style = styles[model_headline(m, text, sizeof(text))];
@@ -60,6 +79,25 @@ static void draw_headline(struct canvas *c, const struct model *m)
 		draw_banner(c, m);
 }
 
+/* What a person writes, or else what the console or the line said last. */
+static void draw_scan_line(struct canvas *c, const struct model *m, const struct view *v)
+{
+	const struct model_talk *t = &m->shift.talk;
+	int row = c->rows - 2, width = c->cols - 2;
+	bool pin = !strcmp(t->wants, "pin");
+	canvas_fill(c, row, 0, 1, c->cols, STYLE_NORMAL);
+	if (v->typed && pin)
+		canvas_printf(c, row, 1, width, STYLE_SELECTED, "PIN> %.*s_", (int)strlen(v->typed), "****************");
+	else if (v->typed)
+		canvas_printf(c, row, 1, width, STYLE_SELECTED, "SCAN> %s_", v->typed);
+	else if (v->notice)
+		canvas_printf(c, row, 1, width, STYLE_HOLD, "\u2717 %s", v->notice);
+	else if (t->at_ms && t->good)
+		canvas_printf(c, row, 1, width, STYLE_GOOD, "\u2713 %s", t->sentence);
+	else if (t->at_ms)
+		canvas_printf(c, row, 1, width, STYLE_HOLD, "\u2717 %s  %s %s", t->code, t->sentence, t->todo);
+}
+
 static void draw_keys(struct canvas *c, const struct screen *now)
 {
 	int row = c->rows - 1, col = 1;
@@ -68,7 +106,7 @@ static void draw_keys(struct canvas *c, const struct screen *now)
 		const char *mark = *s == now ? "*" : "";
 		col += canvas_printf(c, row, col, c->cols - col - 1, STYLE_KEYS, "%s %s%s", (*s)->key_name, (*s)->title, mark) + 2;
 	}
-	canvas_text(c, row, col, c->cols - col - 1, STYLE_KEYS, "arrows choose  q leaves (the line goes on)");
+	canvas_text(c, row, col, c->cols - col - 1, STYLE_KEYS, "/ write a code  q leaves (the line goes on)");
 }
 
 void screen_draw(const struct screen *s, struct canvas *c, const struct model *m, struct view *v)
@@ -81,6 +119,7 @@ void screen_draw(const struct screen *s, struct canvas *c, const struct model *m
 	canvas_fill(c, 0, 0, SCREEN_TOP, c->cols, STYLE_NORMAL);
 	draw_title(c, m);
 	draw_headline(c, m);
+	draw_scan_line(c, m, v);
 	draw_keys(c, s);
 }
 
