@@ -10,7 +10,6 @@
 Needs root: a chroot is one's own only then. Nothing outside `cache` and `place` is touched.
 """
 import contextlib
-import os
 import pathlib
 import shutil
 import subprocess
@@ -36,7 +35,7 @@ for port in 1 2; do stty -F /dev/ttyS$port raw -echo; done
 exec 3<>/dev/ttyS1
 echo GUEST-UP >/dev/ttyS0
 exec <&3 >&3 2>&1 3>&-
-while read -r line; do eval "$line" </dev/null; status=$?; echo "|GUEST-SAID $status"; done
+while read -r line; do eval "$line" </dev/null; status=$?; done
 """
 SHELL_UNIT = """[Service]
 ExecStart=/station-shell
@@ -123,7 +122,7 @@ class Fresh:
 
 class Machine:
     """The chroot as the root of a virtual machine with a Debian kernel; `ports` USB ports, each a usbredir client of
-    PLACE/sockets/portN. The host's KVM where it may be used, else the processor is emulated."""
+    PLACE/sockets/portN. The processor is emulated, as in tests/hil."""
 
     def __init__(self, fresh, place, ports, kernels):
         self.place = pathlib.Path(place)
@@ -131,8 +130,8 @@ class Machine:
         self.shell = None
         vmlinux, modules = kernel(kernels)
         self.fill(fresh, modules)
-        self.popen = subprocess.Popen([str(w) for w in self.words(vmlinux)], stdin=subprocess.DEVNULL,
-                                      stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True)
+        with open(self.place / "qemu.log", "wb") as log:
+            self.popen = subprocess.Popen(self.words(vmlinux), stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True)
         try:
             self.wait(lambda: "GUEST-UP" in self.console, 300, "guest up")
             self.shell = Shell(self.place / "shell.sock")
@@ -143,11 +142,8 @@ class Machine:
     def words(self, vmlinux):
         words = [str(w) for w in machine_words(vmlinux, self.place / "initrd.img", self.place, self.ports)]
         words[words.index("-m") + 1] = "2048"
-        if os.access("/dev/kvm", os.W_OK):
-            words[words.index("-accel") + 1] = "kvm"
-            words[words.index("-cpu") + 1] = "max"
         at = words.index("-append") + 1
-        words[at] += " systemd.unified_cgroup_hierarchy=1 systemd.show_status=false"
+        words[at] += " systemd.unified_cgroup_hierarchy=1 systemd.show_status=false systemd.getty_auto=no"
         return words
 
     def fill(self, fresh, modules):
@@ -163,9 +159,8 @@ class Machine:
         shutil.rmtree(fresh.root / "var/cache/apt")
         shutil.rmtree(fresh.root / "var/lib/apt/lists")
         with open(self.place / "initrd.img", "wb") as out:
-            find = subprocess.Popen(["find", ".", "-xdev"], cwd=fresh.root, stdout=subprocess.PIPE)
-            subprocess.run(["cpio", "-o", "-H", "newc", "--quiet"], cwd=fresh.root, stdin=find.stdout, stdout=out, check=True)
-            find.wait()
+            files = subprocess.run(["find", ".", "-xdev"], cwd=fresh.root, stdout=subprocess.PIPE, check=True).stdout
+            subprocess.run(["cpio", "-o", "-H", "newc", "--quiet"], cwd=fresh.root, input=files, stdout=out, check=True)
 
     def run(self, command, timeout_s=120, status=0):
         """A command in the guest, to its end; gives what it said."""
@@ -183,7 +178,7 @@ class Machine:
         def alive():
             value = look()
             if not value and self.popen.poll() is not None:
-                raise BenchError("the machine ended before %s:\n%s" % (what, self.console[-4000:]))
+                raise BenchError("the machine ended before %s:\n%s\n%s" % (what, self.console[-4000:], (self.place / "qemu.log").read_text()))
             return value
         return wait_until(alive, timeout_s, what, 0.1)
 

@@ -182,7 +182,7 @@ class Booted(unittest.TestCase):
             cls.fresh.write("/etc/station/credentials/" + name, (place / "secrets" / source).read_text(), 0o600)
         subprocess.run(["cp", "-r", place / "dps", cls.fresh.root / "srv/dps"], check=True)
         # The tests have not the half minute that a line is given.
-        cls.fresh.write("/etc/systemd/system/station.service.d/test.conf", "[Service]\nWatchdogSec=6s\n")
+        cls.fresh.write("/etc/systemd/system/station.service.d/test.conf", "[Service]\nWatchdogSec=6s\nLoadCredential=arm-token:/etc/station/credentials/arm-token\n")
 
     def running(self):
         shown = self.machine.show("ActiveState", "SubState", "MainPID", "NRestarts", "StatusText")
@@ -245,13 +245,21 @@ class Booted(unittest.TestCase):
         self.machine.run("pgrep -u station", status=1)
         self.machine.run("test -e /run/station", status=1)
 
-    def test_8_what_is_not_fit_says_so_and_is_not_tried_again(self):
-        self.machine.run("mv /etc/station/credentials/ca-passphrase /root")
+    def failed_with(self, status):
         self.machine.run("systemctl start station", 300, status=1)
-        shown = self.machine.show("ActiveState", "Result", "ExecMainStatus", "NRestarts")
-        self.assertEqual(shown, {"ActiveState": "failed", "Result": "exit-code", "ExecMainStatus": "3", "NRestarts": "0"})
-        self.assertIn("E-", self.machine.run("journalctl -u station --no-pager | tail -5"))
-        self.machine.run("mv /root/ca-passphrase /etc/station/credentials; systemctl reset-failed station")
+        self.machine.run("sleep 4")
+        self.assertEqual(self.machine.show("ActiveState", "Result", "ExecMainStatus", "NRestarts"),
+                         {"ActiveState": "failed", "Result": "exit-code", "ExecMainStatus": status, "NRestarts": "0"})
+        self.machine.run("systemctl reset-failed station")
+
+    def test_8_what_a_person_must_mend_is_said_and_not_tried_again(self):
+        secret = "/etc/station/credentials/ca-passphrase"
+        self.machine.run("mv %s /root" % secret)
+        self.failed_with("243")
+        self.machine.run("echo wrong >%s" % secret)
+        self.failed_with("3")
+        self.assertIn("E-CA-001", self.machine.run("journalctl -u station --no-pager | tail -5"))
+        self.machine.run("mv /root/ca-passphrase %s" % secret)
 
     def test_9_a_purge_leaves_the_state_and_what_the_engineer_wrote(self):
         self.machine.run("systemctl start station", 300)
