@@ -167,6 +167,11 @@ enum term_event term_event(struct term *t)
 	return TERM_RESIZED;
 }
 
+void term_ring(struct term *t)
+{
+	beep();
+}
+
 static void paint_cell(const struct term *t, int row, int col, const struct cell *cell)
 {
 	const struct look *look = theme_look(t->theme, (enum style)cell->style);

@@ -34,6 +34,9 @@ bool term_is_gone(const struct term *t);
 enum term_event { TERM_NOTHING, TERM_RESIZED, TERM_END };
 enum term_event term_event(struct term *t);
 
+/* Rings the terminal's bell. */
+void term_ring(struct term *t);
+
 void term_paint(struct term *t, const struct canvas *c);
 
 #endif

@@ -141,7 +141,7 @@ class Console(unittest.TestCase):
         t = self.start()
         self.see(t, "LINE NOT REACHABLE, RETRYING")
         line = self.line(events("pull8")[0])
-        self.see(t, "PULL: 7 good, FAIL in slot 07")
+        self.see(t, "PULL: 7 good, slot 07 red bin")
         line.die()
         self.see(t, "LINE NOT REACHABLE, RETRYING", "✓ PASS")
         self.line(events("tray8")[0])

@@ -112,7 +112,7 @@ static void headline_puts_the_hand_first(void **state)
 	m->slot[1].safe_to_remove = true;
 	headline(m, HEADLINE_BUSY, "WORKING: slot 02 03 05");
 	m->slot[1].state = m->slot[2].state = m->slot[4].state = SLOT_EMPTY;
-	headline(m, HEADLINE_PULL, "PULL: 1 good, 1 built, HOLD in slot 07, FAIL in slot 04");
+	headline(m, HEADLINE_PULL, "PULL: 1 good, slot 04 red bin, slot 07 hold bin, slot 06 keep apart");
 	for (size_t i = 0; i < m->slot_count; i++)
 		m->slot[i].state = SLOT_EMPTY;
 	headline(m, HEADLINE_READY, "READY: plug units in");
