@@ -305,6 +305,8 @@ void slots_seen(void *ctx, enum usb_event event, const struct usb_facts *facts)
 	if (!stale) {
 		s->present = event == USB_ARRIVED;
 		line_unit_leaves(all->line, s->config);	/* whoever was here: pulled, or another took its place */
+		if (all->line->shift)
+			labels_unit_left(all->line->shift->labels, (size_t)(s - all->slot));
 		if (event == USB_ARRIVED) {
 			s->usb = *facts;
 			s->arrivals++;

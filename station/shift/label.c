@@ -196,6 +196,14 @@ bool labels_take(struct labels *l, size_t slot, enum label_source source, char r
 	return ok;
 }
 
+void labels_unit_left(struct labels *l, size_t slot)
+{
+	pthread_mutex_lock(&l->lock);
+	if (!l->slot[slot].by_tray)
+		memset(&l->slot[slot], 0, sizeof(l->slot[slot]));
+	pthread_mutex_unlock(&l->lock);
+}
+
 void labels_release(struct labels *l, size_t slot, bool comes_again)
 {
 	pthread_mutex_lock(&l->lock);

@@ -36,6 +36,8 @@ WARN_UNUSED bool labels_read_tray(const char *dir, const char *tray, char (*labe
 /* The label of the unit that is in this slot, as its profile binds it. True with "" for LABEL_SERIAL. False, E_LABEL_WANTED, while
  * it is still to be scanned, or E_TRAY_EMPTY where the tray says that nothing lies here. */
 WARN_UNUSED bool labels_take(struct labels *l, size_t slot, enum label_source source, char ret[static LABEL], struct err *e);
+/* The unit was pulled, though its worker may not have let go of it: its scanned label may be scanned again at once. */
+void labels_unit_left(struct labels *l, size_t slot);
 /* The unit has gone. `comes_again`: it was pulled before it was done; then its position of the tray still holds its label for it. A
  * scanned label is to be scanned again: nothing else says that it is the same unit. */
 void labels_release(struct labels *l, size_t slot, bool comes_again);
