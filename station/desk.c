@@ -47,6 +47,8 @@ json_t *desk_answer(struct desk *d, const json_t *request, bool may_change, stru
 
 void desk_tell(struct desk *d, json_t *event)
 {
+	if (d->api)
+		api_tell(d->api, event);
 	if (d->control)
 		control_tell(d->control, event);
 	else

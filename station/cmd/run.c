@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* station run: the line. */
 #include "station/base/clock.h"
+#include "station/base/file.h"
 #include "station/base/lockdown.h"
 #include "station/base/log.h"
 #include "station/cmd/cmd.h"
@@ -59,11 +60,17 @@ static void on_uplink(void *ctx, const struct uplink_view *view)
 	desk_tell_of(&r->desk, "outbox", uplink_view_json(view));
 }
 
-/* The API's and the control socket's questions; whoever may open the socket may change things. */
+/* The control socket's questions, and the API's; whoever may open the socket may change things. */
 static json_t *ask_desk(void *ctx, const json_t *request, struct err *e)
 {
 	struct run *r = ctx;
 	return desk_answer(&r->desk, request, true, e);
+}
+
+static json_t *ask_for_api(void *ctx, const json_t *request, bool may_change, struct err *e)
+{
+	struct run *r = ctx;
+	return desk_answer(&r->desk, request, may_change, e);
 }
 
 static void tell_line(struct run *r)
@@ -135,6 +142,15 @@ static bool start_slots(struct run *r, struct err *e)
 	return true;
 }
 
+static bool start_api(struct run *r, const struct config *c, struct err *e)
+{
+	AUTO(bytes) struct bytes token = {.secret = true};
+	const struct api_face face = {ask_for_api, r};
+	if (!c->api_listen[0])
+		return true;
+	return (!c->api_token[0] || secret_read(c->api_token, &token, e)) && api_start(c->api_listen, &token, &face, &r->desk.api, e);
+}
+
 static bool open_all(struct run *r, const struct config *config, const struct launcher *launcher, struct err *e)
 {
 	char socket_path[PATH_MAX];
@@ -144,7 +160,8 @@ static bool open_all(struct run *r, const struct config *config, const struct la
 		return false;
 	return shift_open(&r->line, e) && uplink_start(&r->line, on_uplink, r, &r->line.uplink, e) && start_slots(r, e) &&
 	       config_state_path(config, "station.sock", socket_path, sizeof(socket_path), e) &&
-	       control_start(socket_path, &face, &r->desk.control, e) && usb_bus_open(slots_seen, r->slots, &r->bus, e) &&
+	       control_start(socket_path, &face, &r->desk.control, e) && start_api(r, config, e) &&
+	       usb_bus_open(slots_seen, r->slots, &r->bus, e) &&
 	       (!atomic_load(&r->desk.unasked) || offline_start(&r->line, on_asked, r, &r->offline, e));
 }
 
@@ -202,6 +219,8 @@ static void close_all(struct run *r)
 	slots_stop(r->slots);
 	offline_stop(r->offline);
 	uplink_stop(r->line.uplink);
+	api_stop(r->desk.api);
+	r->desk.api = NULL;
 	control_stop(r->desk.control);
 	r->desk.control = NULL;
 	r->line.slots = NULL;
