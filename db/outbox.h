@@ -29,8 +29,8 @@ void outbox_row_fini(struct outbox_row *row);
 AUTO_DEFINE(outbox_row, struct outbox_row)
 
 /* Inside a transaction: queues the job's enrollment. The same body again changes nothing, but a row that was set aside or withdrawn
- * waits again. Another body replaces one that waits, is aside or was withdrawn; replacing one that was sent is E_CONFLICT. *ret_new says whether
- * anything changed. */
+ * waits again. Another body replaces one that waits, is aside or was withdrawn; replacing one that was sent is E_CONFLICT. *ret_new
+ * says whether anything changed. */
 WARN_UNUSED bool outbox_put(struct ledger *l, const struct outbox_row *row, bool *ret_new, struct err *e);
 
 /* Inside a transaction: what became of a row that waits; tries, state, error and settled_ms are written. *ret_done false: the row

@@ -5,7 +5,8 @@
 #include <assert.h>
 #include <string.h>
 
-#define ROW_NAMES "number, lot, serial, job, slot, label, registration_id, verdict, code, person, visit, first, entry_from, entry_to, begun_ms, ended_ms"
+#define ROW_NAMES "number, lot, serial, job, slot, label, registration_id, verdict, code, person, visit, first, entry_from, " \
+	"entry_to, begun_ms, ended_ms"
 #define SELECT_VISIT "SELECT " ROW_NAMES " FROM visit "
 enum {
 	AT_NUMBER, AT_LOT, AT_SERIAL, AT_JOB, AT_SLOT, AT_LABEL, AT_ID, AT_VERDICT, AT_CODE, AT_PERSON, AT_VISIT,

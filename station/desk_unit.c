@@ -25,8 +25,8 @@ static json_t *job_json(const struct job_row *r)
 	json_t *unit = json_pack("{s:s, s:s, s:s, s:s, s:s, s:s, s:s, s:s, s:s}", "job", r->id, "serial", r->serial, "model", r->model,
 				 "revision", r->revision, "slot", r->slot, "driver", r->driver, "profile", r->profile, "order", r->order,
 				 "stage", r->stage);
-	json_object_update_new(unit, json_pack("{s:s, s:s, s:s, s:s, s:s, s:s, s:s, s:s, s:s}", "verdict", verdict_name(r->verdict), "code",
-					       r->error, "what", r->error_what, "registration_id", r->registration_id, "hub", r->hub,
+	json_object_update_new(unit, json_pack("{s:s, s:s, s:s, s:s, s:s, s:s, s:s, s:s, s:s}", "verdict", verdict_name(r->verdict),
+					       "code", r->error, "what", r->error_what, "registration_id", r->registration_id, "hub", r->hub,
 					       "device_id", r->device_id, "ek_sha256", ek, "leaf_sha256", leaf, "certificate_serial",
 					       serial));
 	json_object_update_new(unit, json_pack("{s:I, s:I, s:I, s:i, s:b}", "intent", (json_int_t)r->intent_index, "started_ms",

@@ -176,8 +176,9 @@ static bool put_visit(struct job *j, struct err *e)
 	const char *serial = j->identity.serial[0] ? j->identity.serial : j->usb.serial;
 	return TEXT_COPY(row.lot, j->ticket.lot, e) && TEXT_COPY(row.job, j->row.id, e) && TEXT_COPY(row.slot, j->slot->name, e) &&
 	       TEXT_COPY(row.serial, serial, e) && TEXT_COPY(row.label, j->ticket.label, e) &&
-	       TEXT_COPY(row.registration_id, j->row.registration_id, e) && TEXT_COPY(row.person, j->ticket.person, e) && TEXT_COPY(row.visit, j->visit, e) &&
-	       TEXT_COPY(row.code, j->error.code ? err_row(j->error.code)->code : "", e) && visits_put(j->line->ledger, &row, e);
+	       TEXT_COPY(row.registration_id, j->row.registration_id, e) && TEXT_COPY(row.person, j->ticket.person, e) &&
+	       TEXT_COPY(row.visit, j->visit, e) && TEXT_COPY(row.code, j->error.code ? err_row(j->error.code)->code : "", e) &&
+	       visits_put(j->line->ledger, &row, e);
 }
 
 bool journal_verdict(struct job *j, struct err *e)

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* station lot list, show, open, close. What the ledger knows is read beside a running line or without one; to open and close is asked
- * of the line, which needs somebody logged in where the configuration names people. */
+/* station lot list, show, open, close. What the ledger knows is read beside a running line or without one; to open and close is
+ * asked of the line, which needs somebody logged in where the configuration names people. */
 #include "station/base/clock.h"
 #include "station/client.h"
 #include "station/cmd/cmd.h"

@@ -12,7 +12,6 @@
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
-#include <termios.h>
 #include <unistd.h>
 
 #define ANSWER 128	/* longest badge or PIN, and NUL */
@@ -22,24 +21,15 @@
 /* A line of what was typed, or of a file. Does not show it where it is typed. */
 static bool read_line(FILE *in, const char *question, struct bytes *ret, struct err *e)
 {
-	struct termios before, quiet;
-	char line[ANSWER];
-	bool typed = isatty(fileno(in)) && tcgetattr(fileno(in), &before) == 0;
-	if (typed) {
-		quiet = before;
-		quiet.c_lflag &= ~(tcflag_t)ECHO;
-		fprintf(stderr, "%s ", question);
-		tcsetattr(fileno(in), TCSAFLUSH, &quiet);
-	}
-	bool there = fgets(line, sizeof(line), in) != NULL;
-	if (typed) {
-		tcsetattr(fileno(in), TCSAFLUSH, &before);
-		fputc('\n', stderr);
-	}
-	size_t len = there ? strcspn(line, "\r\n") : 0;
-	bool ok = (len > 0 && (line[len] || feof(in)) && bytes_set(ret, line, len, e)) ||
+	char line[ANSWER] = "";
+	bool typed = isatty(fileno(in));
+	char *answer = typed ? getpass(question) : fgets(line, sizeof(line), in);
+	size_t len = answer ? strcspn(answer, "\r\n") : 0;
+	bool whole = len > 0 && (typed || answer[len] || feof(in));
+	bool ok = (whole && bytes_set(ret, answer, len, e)) ||
 		  err_set(e, E_TWO_PEOPLE, "four lines are wanted: badge and PIN of the one, badge and PIN of the other");
-	explicit_bzero(line, sizeof(line));
+	if (answer)
+		wipe(answer, strlen(answer));
 	return ok;
 }
 
@@ -48,10 +38,10 @@ static bool read_person(FILE *in, struct people *people, const char *which, stru
 	AUTO(bytes) struct bytes badge = {.secret = true}, pin = {.secret = true};
 	char question[64];
 	bool has_pin = false;
-	snprintf(question, sizeof(question), "Badge of the %s:", which);
+	snprintf(question, sizeof(question), "Badge of the %s: ", which);
 	if (!read_line(in, question, &badge, e))
 		return false;
-	snprintf(question, sizeof(question), "PIN of the %s:", which);
+	snprintf(question, sizeof(question), "PIN of the %s: ", which);
 	if (!read_line(in, question, &pin, e) || !people_by_badge(people, bytes_text(&badge), ret, &has_pin, e) ||
 	    !people_check_pin(people, ret->id, &pin, e))
 		return false;
@@ -124,4 +114,5 @@ static int run(int argc, char **argv, struct err *e)
 }
 
 const struct command lot_revert_command = {
-	"lot revert", "--config FILE [--badge FILE|-] LOT", "two people take a wrong order back: badge, PIN, badge, PIN, a line each", run};
+	"lot revert", "--config FILE [--badge FILE|-] LOT", "two people take a wrong order back: badge, PIN, badge, PIN, a line each",
+	run};

@@ -90,8 +90,8 @@ WARN_UNUSED bool dps_create_individual(struct dps *d, const char *id, const stru
 /* *found false and true returned if there is none. The caller drops *ret. */
 WARN_UNUSED bool dps_get_individual(struct dps *d, const char *id, int64_t deadline_ms, bool *found, json_t **ret, struct err *e);
 
-/* Removes it if it is still what was read (its etag, as the service gave it; NULL: whatever it is): E_CONFLICT. One that is not there
- * counts as removed. What registered by it, and its device in the hub, stay. */
+/* Removes it if it is still what was read (its etag, as the service gave it; NULL: whatever it is): E_CONFLICT. One that is not
+ * there counts as removed. What registered by it, and its device in the hub, stay. */
 WARN_UNUSED bool dps_delete_individual(struct dps *d, const char *id, const char *etag, int64_t deadline_ms, struct err *e);
 
 /* One of a bulk. */

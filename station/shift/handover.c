@@ -133,7 +133,8 @@ static json_t *document(const struct writing *w, const struct checkpoint_reply *
 			 (json_int_t)w->sums->open, "units", w->units, "checkpoint", note->note);
 }
 
-static bool write_one(const struct line *l, const char *name, const struct bytes *text, uint8_t hash[static SHA256_SIZE], struct err *e)
+static bool write_one(const struct line *l, const char *name, const struct bytes *text, uint8_t hash[static SHA256_SIZE],
+		      struct err *e)
 {
 	char path[PATH_MAX + LOT_ID + 8];
 	snprintf(path, sizeof(path), "%s/%s", l->config->handover_dir, name);

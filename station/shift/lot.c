@@ -155,7 +155,8 @@ bool lot_open(struct line *l, const char *id, const char *person, struct err *e)
 	    !lots_find(l->ledger, order.lot.id, &old, &found, e))
 		return false;
 	if (found && old.state != LOT_OPEN)
-		return err_set(e, E_LOT_CLOSED, "lot \"%s\" is %s", old.id, lot_state_name(old.state));
+		return err_set(e, old.state == LOT_CLOSED ? E_LOT_CLOSED : E_LOT_STATE, "lot \"%s\" is %s", old.id,
+			       lot_state_name(old.state));
 	if (found && memcmp(old.order_sha256, order.lot.order_sha256, SHA256_SIZE) != 0)
 		return err_set(e, E_LOT_OTHER, "%s.json", old.id);
 	if (!strcmp(now.id, order.lot.id))

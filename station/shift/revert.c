@@ -236,30 +236,40 @@ static bool revert_units(const struct revert *r, const struct list *list, revert
 	return true;
 }
 
-static bool enter(const struct revert *r, struct lot_row *row, enum lot_state state, const char *type, uint64_t units, struct err *e)
+static bool enter(const struct revert *r, struct lot_row *row, enum lot_state state, uint64_t units, struct err *e)
 {
 	struct ledger *l = r->l->ledger;
+	const char *type = state == LOT_REVERTED ? "lot.reverted" : "lot.reverting";
 	if (!ledger_begin(l, e))
 		return false;
 	row->state = state;
-	bool ok = lots_put(l, row, e) &&
-		  shift_note_in(r->l, type, r->lot, r->first, json_pack("{s:s, s:I}", "second", r->second, "units", (json_int_t)units), e);
+	json_t *body = json_pack("{s:s, s:I}", "second", r->second, "units", (json_int_t)units);
+	bool ok = shift_note_in(r->l, type, r->lot, r->first, body, e) && lots_put(l, row, e);
 	if (ok)
 		return ledger_commit(l, e);
 	ledger_rollback(l);
 	return err_in(e, "recording %s", type);
 }
 
-static bool revert_all(const struct revert *r, struct lot_row *row, revert_said *said, void *ctx, struct revert_sums *ret, struct err *e)
+/* Asks to remove what cannot be there: without these rights nothing is begun. */
+static bool has_rights(struct dps *dps, struct err *e)
+{
+	return (dps_delete_individual(dps, "station-revert", NULL, deadline(), e) &&
+		dps_delete_registration(dps, "station-revert", deadline(), e)) ||
+	       err_in(e, "EnrollmentWrite and RegistrationStatusWrite are needed");
+}
+
+static bool revert_all(const struct revert *r, struct lot_row *row, revert_said *said, void *ctx, struct revert_sums *ret,
+		       struct err *e)
 {
 	struct list list = {.ok = true};
-	bool ok = lots_jobs(r->l->ledger, r->lot, add_job, &list, e) && (list.ok || err_set(e, E_NOMEM, "lot")) &&
-		  lots_taken(r->l->ledger, r->lot, &ret->units, e) &&
-		  (row->state == LOT_REVERTING || enter(r, row, LOT_REVERTING, "lot.reverting", ret->units, e)) &&
+	bool ok = has_rights(r->l->dps, e) && lots_jobs(r->l->ledger, r->lot, add_job, &list, e) &&
+		  (list.ok || err_set(e, E_NOMEM, "lot")) && lots_taken(r->l->ledger, r->lot, &ret->units, e) &&
+		  (row->state == LOT_REVERTING || enter(r, row, LOT_REVERTING, ret->units, e)) &&
 		  revert_units(r, &list, said, ctx, ret, e);
 	if (ok && ret->left)
 		ok = err_set(e, E_CONFLICT, "%llu units of lot %s", (unsigned long long)ret->left, r->lot);
-	ok = ok && enter(r, row, LOT_REVERTED, "lot.reverted", list.count, e);
+	ok = ok && enter(r, row, LOT_REVERTED, list.count, e);
 	free(list.job);
 	return ok;
 }

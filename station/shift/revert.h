@@ -25,7 +25,8 @@ struct revert_sums {
 typedef void revert_said(void *ctx, const struct job_row *row, const struct err *why);
 
 /* Takes the lot back, for these two pseudonyms, who may do it. Of `l` only config, ledger and dps are used. A lot that is reverted
- * already is true with nothing done. E_ORDER: no such lot. E_CONFLICT with `left` > 0, once all others are done. Errors of the
+ * already is true with nothing done. E_ORDER: no such lot. E_DPS_AUTH, with nothing begun, without the
+ * rights for it. E_CONFLICT with `left` > 0, once all others are done. Errors of the
  * service when it stays out of reach: call again later. */
 WARN_UNUSED bool revert_lot(struct line *l, const char *lot, const char *first, const char *second, revert_said *said, void *ctx,
 			    struct revert_sums *ret, struct err *e);

@@ -7,12 +7,12 @@ import csv
 import hashlib
 import json
 import pathlib
-import random
-import re
 import shutil
-import signal
+import socket
 import sqlite3
+import subprocess
 import sys
+import tempfile
 import time
 import unittest
 
@@ -32,7 +32,10 @@ class Shift(unittest.TestCase):
 
     @classmethod
     def setUpClass(cls):
+        cls.place = tempfile.TemporaryDirectory()
+        cls.rules([])
         cls.factory = Factory(devices=cls.devices, slots=SLOTS, serial=cls.serial, floor=cls.floor,
+                              dps=("--polls", "0", "--rules", cls.place.name + "/rules.json"),
                               profiles={name: (lines, []) for name, lines in cls.profiles.items()})
         cls.pristine = cls.factory.dir / "pristine"
         shutil.copytree(cls.factory.tpms, cls.pristine)
@@ -41,6 +44,7 @@ class Shift(unittest.TestCase):
     @classmethod
     def tearDownClass(cls):
         cls.factory.close()
+        cls.place.cleanup()
 
     def setUp(self):
         factory = self.factory
@@ -56,14 +60,22 @@ class Shift(unittest.TestCase):
             if kind in ("enrollments", "registrations") and factory.ask_service("GET", "/%s/%s" % (kind, name)):
                 factory.ask_service("DELETE", "/%s/%s" % (kind, name))
         self.before = factory.counts()
+        self.seq = max([r["seq"] for r in factory.requests()], default=0)
         self.line = None
 
     def tearDown(self):
+        self.rules([])
         self.factory.unplug_all()
         if self.line and self.line.process.running:
             self.line.stop()
 
     # --- doing
+
+    @classmethod
+    def rules(cls, rules):
+        path = pathlib.Path(cls.place.name) / "rules.json"
+        path.with_suffix(".new").write_text(json.dumps(rules))
+        path.with_suffix(".new").replace(path)
 
     def order(self, name, count, serials=None, profile="demo", **more):
         text = json.dumps({"order": name, "product": "gateway", "profile": profile, "count": count,
@@ -130,6 +142,11 @@ class Shift(unittest.TestCase):
         def of(counts):
             return counts["ids"].get("%s/%s" % (kind, name), {}).get(what, 0)
         return of(self.factory.counts()) - of(self.before)
+
+    def removals(self, name):
+        """How often the service had a registration record to remove since the test began, by its record of requests."""
+        return len([r for r in self.factory.requests() if r["seq"] > self.seq and r["operation"] == "DeviceRegistrationState_Delete" and
+                    r.get("registrationId") == name and r["status"] == 204])
 
     def assert_code(self, code, text):
         self.assertIn(code + "  ", text)
@@ -265,6 +282,235 @@ class Handover(Shift):
             (self.factory.dir / "handover").unlink()
         self.lot("close")
         self.assertEqual(json.loads(self.lot("show", "WO-8", "--json"))["state"], "closed")
+
+
+class Revert(Shift):
+    """People who may, a line with a lot of three units, and the verb that takes it back."""
+    floor = FLOOR + PEOPLE
+    profiles = {"group": "finish = no\n", "closing": "", "alone": "attestation = x509-individual\nfinish = no\n",
+                "tpm": "attestation = tpm\nfinish = no\n"}
+    UNITS = ["SIM0001", "SIM0002", "SIM0003"]
+
+    @classmethod
+    def setUpClass(cls):
+        super().setUpClass()
+        factory = cls.factory
+        cls.engineer = factory.dir / "engineer.conf"    # the line's own state, and more rights at the service
+        factory.verb("people", "init", "--config", factory.config)
+        cls.badges = {}
+        for name, role in (("Ana", "lead"), ("Ben", "lead"), ("Cleo", "operator"), ("Dan", "engineer")):
+            badge, pin = "BADGE:%s-0815" % name, "%04d" % (1000 + len(name) * 77)
+            path = factory.dir / "badge"
+            path.write_text("%s\n%s\n" % (badge, pin))
+            with open(path) as text:
+                cls.badges[name] = (badge, pin, cls.say(text, "people", "add", "--config", str(factory.config), "--name", name, "--role", role))
+            path.unlink()
+
+    @classmethod
+    def say(cls, stdin, *words):
+        return subprocess.run([cls.factory.station, *words], stdin=stdin, capture_output=True, text=True, check=True).stdout.strip()
+
+    def login(self, name):
+        badge, pin, _ = self.badges[name]
+        for request in ({"do": "scan", "code": badge}, {"do": "pin", "pin": pin}):
+            answer = self.ask_line(request)
+            self.assertTrue(answer["good"], answer)
+
+    def ask_line(self, request):
+        with socket.socket(socket.AF_UNIX) as s:
+            s.settimeout(30)
+            s.connect(str(self.factory.dir / "state/station.sock"))
+            s.sendall((json.dumps(request) + "\n").encode())
+            return json.loads(s.makefile().readline())
+
+    def start(self):
+        super().start()
+        self.login("Ana")
+
+    def two(self, first="Ana", second="Ben", pin=None):
+        """A file with the badges and PINs of two."""
+        path = self.factory.dir / "two"
+        path.touch(mode=0o600)
+        path.write_text("".join("%s\n%s\n" % (self.badges[n][0], pin or self.badges[n][1]) for n in (first, second)))
+        return path
+
+    def revert(self, lot, status=0, **two):
+        return self.factory.verb("lot", "revert", "--config", self.engineer, "--badge", self.two(**two), lot, status=status)
+
+    def made(self, profile, name="WRONG"):
+        """A lot of three that passed, and a line that has ended."""
+        self.begin(name, 3, self.UNITS, profile=profile)
+        slots = self.run_good(self.UNITS)
+        self.line.stop()
+        self.line = None
+        return slots
+
+    def assert_taken_back(self, profile, slots, lot="WRONG"):
+        """Once each, by the service's own count; in the ledger the unit is known, and nothing else."""
+        for serial, slot in slots.items():
+            name = slot["registration_id"]
+            self.assertEqual(self.removals(name), 1, serial)
+            self.assertIsNone(self.factory.ask_service("GET", "/registrations/" + name))
+            entry = self.factory.ask_service("GET", "/enrollments/" + name)
+            if profile in ("group", "closing"):
+                self.assertEqual((self.effect("enrollments", name, "created"), entry["provisioningStatus"]), (1, "disabled"))
+            else:
+                self.assertEqual(self.effect("enrollments", name, "deleted"), 1)
+                self.assertIsNone(entry)
+            row, = self.ledger('SELECT registration_id, leaf, intent_index, verdict, "order", hub, length(ek_spki_sha256), id '
+                               "FROM job WHERE serial = ?", serial)
+            self.assertEqual(row[:7], (None, None, -1, None, None, None, 32))
+            said = [e for e in self.entries("unit.reverted") if e["job"] == row[7]]
+            self.assertEqual([(e["body"]["registration_id"], e["body"]["lot"]) for e in said], [(name, lot)])
+            self.assertEqual({e["body"][w] for e in said for w in ("first", "second")},
+                             {self.badges["Ana"][2], self.badges["Ben"][2]})
+        self.assertEqual(self.ledger("SELECT state FROM lot WHERE id = ?", lot), [("reverted",)])
+        self.assertEqual(self.ledger("SELECT count(*) FROM place WHERE given_up = 0"), [(0,)])
+        self.assertEqual(self.ledger("SELECT what, count(*) FROM trace GROUP BY what"), [("hub device", 3)])
+        self.assertEqual([len(self.entries(t)) for t in ("lot.reverting", "lot.reverted")], [1, 1])
+
+    def test_a_lot_of_each_attestation_is_taken_back_and_its_units_begin_again(self):
+        for profile, other in (("group", "group"), ("alone", "alone"), ("tpm", "tpm"), ("group", "alone"), ("alone", "group")):
+            with self.subTest(profile=profile, other=other):
+                self.tearDown()
+                self.setUp()
+                slots = self.made(profile)
+                leaves = {s: self.factory.leaf_of(s) for s in slots} if profile != "tpm" else {}
+                self.revert("WRONG")
+                self.assert_taken_back(profile, slots)
+                self.revert("WRONG")    # nothing is left to do
+                self.assert_taken_back(profile, slots)
+                self.begin("RIGHT", 3, self.UNITS, profile=other)
+                again = self.run_good(self.UNITS)
+                for serial, slot in again.items():
+                    self.assertFalse(slot["recognised"])
+                    self.assertEqual(self.ledger('SELECT "order", verdict FROM job WHERE serial = ?', serial), [("RIGHT", "PASS")])
+                    entry = self.factory.ask_service("GET", "/enrollments/" + slot["registration_id"])
+                    self.assertEqual(entry and entry["provisioningStatus"], None if other == "group" else "enabled")
+                    if leaves:
+                        self.assertNotEqual(self.factory.leaf_of(serial)[1], leaves[serial][1])
+                self.assertEqual(len(self.entries("block.removed")), 3 if profile == "group" else 0)
+                self.assertEqual(self.ledger("SELECT count(*) FROM block"), [(0,)])
+                self.line.stop()
+                self.factory.audit_verify()
+
+    def test_cut_off_anywhere_and_called_again_every_unit_is_taken_back_once(self):
+        for profile in ("group", "alone"):
+            with self.subTest(profile=profile):
+                self.tearDown()
+                self.setUp()
+                slots = self.made(profile)
+                self.rules([{"match": {"path": "/(enrollments|registrations)/"}, "do": {"latency_ms": 60}}])
+                kills = 0
+                for most in range(3, 14):   # requests, of which two ask for the rights
+                    seen = len(self.factory.requests())
+                    process = self.factory.popen([self.factory.station, "lot", "revert", "--config", self.engineer, "--badge",
+                                                  self.two(), "WRONG"], "revert.%d" % most)
+                    wait_until(lambda: not process.running or len(self.factory.requests()) >= seen + most, 30, "request %d" % most)
+                    kills += process.running
+                    process.kill()
+                self.rules([])
+                self.assertGreater(kills, 2)
+                self.revert("WRONG")
+                self.assert_taken_back(profile, slots)
+
+    def test_a_unit_of_a_lot_that_is_being_taken_back_waits_for_its_end(self):
+        slots = self.made("alone")
+        name = slots["SIM0002"]["registration_id"]
+        entry = self.factory.ask_service("GET", "/enrollments/" + name)
+        changed = dict(entry, initialTwin={"tags": {"by": "hand"}, "properties": {"desired": {}}})
+        self.factory.ask_service("DELETE", "/enrollments/" + name)
+        changed["attestation"]["x509"]["clientCertificates"]["primary"] = {
+            "certificate": self.factory.device_file("SIM0002", "leaf.pem").read_text()}
+        for member in ("etag", "createdDateTimeUtc", "lastUpdatedDateTimeUtc", "registrationState"):
+            changed.pop(member, None)
+        self.factory.ask_service("PUT", "/enrollments/" + name, changed)
+        said = self.revert("WRONG", status=1)
+        self.assert_code("E-DPS-011", said)
+        self.assertIn("2 units taken back, 1 left, of 3", said)
+        self.assertEqual(self.ledger("SELECT state FROM lot"), [("reverting",)])
+        self.assertIsNotNone(self.factory.ask_service("GET", "/enrollments/" + name))
+        self.begin("RIGHT", 3, self.UNITS, profile="alone")
+        slots = self.run_units(self.UNITS)
+        self.assertEqual([(slots[s]["verdict"], slots[s]["code"]) for s in self.UNITS], [("PASS", ""), ("HOLD", "E-LOT-010"), ("PASS", "")])
+        self.assert_code("E-LOT-008", self.lot("open", "WRONG", status=1))
+        self.line.stop()
+        self.line = None
+        self.factory.ask_service("DELETE", "/enrollments/" + name)
+        self.assertIn("1 units taken back, 0 left, of 1", self.revert("WRONG"))
+        self.start()
+        self.run_good(["SIM0002"])
+        self.assertEqual(self.ledger("SELECT state FROM lot WHERE id = 'WRONG'"), [("reverted",)])
+
+    def test_a_closed_unit_is_taken_back_and_cannot_begin_again(self):
+        slots = self.made("closing")
+        self.revert("WRONG")
+        self.assert_taken_back("closing", slots)
+        self.begin("RIGHT", 3, self.UNITS, profile="closing")
+        again = self.run_units(["SIM0001"])["SIM0001"]
+        self.assertEqual((again["verdict"], again["code"]), ("FAIL", "E-USB-008"))
+        self.assertEqual(len(self.entries("sign.intent")), 3)
+
+    def test_units_that_never_reached_the_service_are_taken_back_too(self):
+        self.begin("WRONG", 3, self.UNITS, profile="alone")
+        self.factory.dps_goes_dark()
+        slots = self.run_units(self.UNITS)
+        self.assertEqual({s["verdict"] for s in slots.values()}, {"BUILT"})
+        self.line.kill()
+        self.line = None
+        self.factory.dps_comes_back()
+        self.revert("WRONG")
+        self.assertEqual(self.factory.counts()["created"], self.before["created"])
+        said = self.factory.verb("upload", "--config", self.factory.config)
+        self.assertIn("0 wait, 0 sent, 0 aside", said)
+        self.assertEqual(self.factory.counts()["created"], self.before["created"])
+
+    def test_an_outage_begins_nothing_and_in_the_middle_is_waited_for(self):
+        slots = self.made("alone")
+        self.factory.dps_goes_dark()
+        try:
+            self.assert_code("E-DPS-001", self.revert("WRONG", status=1))
+            self.assertEqual(self.ledger("SELECT state FROM lot"), [("open",)])
+            self.factory.dps_comes_back()
+            self.rules([{"match": {"path": "/(enrollments|registrations)/"}, "do": {"latency_ms": 150}}])
+            process = self.factory.popen([self.factory.station, "lot", "revert", "--config", self.engineer, "--badge", self.two(),
+                                          "WRONG"], "revert")
+            wait_until(lambda: self.entries("unit.reverted"), 20, "a unit that is taken back")
+            self.factory.dps_goes_dark()
+            time.sleep(1.5)
+        finally:
+            self.rules([])
+            self.factory.dps_comes_back()
+        self.assertEqual(process.wait(60), 0, process.output)
+        self.assert_taken_back("alone", slots)
+
+    def test_it_takes_two_people_who_may_and_no_running_line(self):
+        self.made("alone")
+        for code, two in (("E-LOT-009", {"second": "Ana"}), ("E-LIN-003", {"second": "Cleo"}), ("E-LIN-003", {"first": "Cleo"}),
+                          ("E-LIN-005", {"pin": "0000"})):
+            self.assert_code(code, self.revert("WRONG", status=1, **two))
+        path = self.two()
+        path.write_text("\n".join(path.read_text().splitlines()[:2]) + "\n")
+        self.assert_code("E-LOT-009", self.factory.verb("lot", "revert", "--config", self.engineer, "--badge", path, "WRONG", status=1))
+        path.write_text("BADGE:nobody\n1234\nBADGE:no\n1\n")
+        self.assert_code("E-LIN-004", self.factory.verb("lot", "revert", "--config", self.engineer, "--badge", path, "WRONG", status=1))
+        plain = self.factory.dir / "plain.conf"
+        plain.write_text(self.engineer.read_text().replace(PEOPLE.format(place=self.factory.dir), ""))
+        self.assert_code("E-LOT-009", self.factory.verb("lot", "revert", "--config", plain, "--badge", self.two(), "WRONG", status=1))
+        self.assert_code("E-LOT-002", self.revert("NONE", status=1))
+        self.assert_code("E-DPS-003", self.factory.verb("lot", "revert", "--config", self.factory.config, "--badge", self.two(), "WRONG",
+                                                        status=1))
+        self.assertEqual(self.ledger("SELECT state FROM lot"), [("open",)])
+        self.start()
+        self.assert_code("E-DB-004", self.revert("WRONG", status=1))
+        self.line.stop()
+        self.line = None
+        self.assertEqual(self.entries("lot.reverting") + self.entries("unit.reverted"), [])
+        said = self.revert("WRONG", second="Dan")
+        for words in [self.badges[n][:2] for n in self.badges]:
+            for word in words:
+                self.assertNotIn(word, said)
+                self.assertEqual(self.ledger("SELECT count(*) FROM entry WHERE instr(entry, ?)", word.encode()), [(0,)])
 
 
 if __name__ == "__main__":
