@@ -8,6 +8,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#define TRAINING_BANNER "TRAINING - NOTHING HERE IS REAL. "
 #define TRIAL_BANNER "A driver is on trial (fault, record or replay): not for production. "
 #define CUSTODY_BANNER "The CA key is a file: for training and trial, not for production."
 #define OFFLINE_BANNER "Started without the cloud, which is asked again by itself. "
@@ -95,7 +96,8 @@ json_t *desk_station(struct desk *d)
 	char config_sha256[65], banner[256];
 	bool fit = uplink_may_begin(l, &why);
 	hex_encode(l->config->sha256, 32, config_sha256);
-	snprintf(banner, sizeof(banner), "%s%s%s", is_on_trial(l->config) ? TRIAL_BANNER : "",
+	snprintf(banner, sizeof(banner), "%s%s%s%s", l->mode == MODE_TRAINING ? TRAINING_BANNER : "",
+		 is_on_trial(l->config) ? TRIAL_BANNER : "",
 		 atomic_load(&d->unasked) ? OFFLINE_BANNER : "", CUSTODY_BANNER);
 	const char *state = fit ? "running" : why.code == E_STOPPING ? "stopping" : "unfit";
 	json_t *stages = json_array();

@@ -39,6 +39,8 @@ static void tell_slot(struct run *r, const struct slot_view *slot)
 	desk_tell_of(&r->desk, "slot", slot_view_json(slot));
 	if (slot->state == JOB_DONE && slot->verdict != VERDICT_NONE)
 		desk_tell_of(&r->desk, "counts", desk_counts(&r->desk));
+	if (slot->state == JOB_DONE && slot->lot[0])
+		desk_tell_shift(&r->desk);	/* the lot's places */
 }
 
 static void on_change(void *ctx, const struct slot_view *slot, const struct stray_view *stray)
@@ -244,14 +246,16 @@ static bool catch_signals(int *ret, struct err *e)
 	return *ret >= 0 || err_errno(e, E_FILE, "signalfd");
 }
 
-/* What only tests ask for (docs/decisions/006-stop-at.md). */
+/* What only tests (docs/decisions/006-stop-at.md) and `station training` ask for. */
 struct told {
 	const char *stop_at, *stage_limit;
+	bool training;	/* by `station training`, of its own configuration */
 };
 
 static bool told_take(const struct told *told, struct line *line, struct err *e)
 {
 	char none[] = "", *end = none;
+	line->mode = told->training ? MODE_TRAINING : MODE_PRODUCTION;
 	snprintf(line->stop_at, sizeof(line->stop_at), "%s", told->stop_at ? told->stop_at : "");
 	line->stage_limit_ms = told->stage_limit ? strtoll(told->stage_limit, &end, 10) : 0;
 	return (!*end && line->stage_limit_ms >= 0) || err_set(e, E_USAGE, "--stage-limit wants milliseconds");
@@ -284,7 +288,7 @@ static int run(int argc, char **argv, struct err *e)
 	struct told told = {0};
 	bool json = false;
 	const struct command_option options[] = {
-		{"config", &path, NULL}, {"json", NULL, &json}, {"stop-at", &told.stop_at, NULL}, {"stage-limit", &told.stage_limit, NULL}, {0},
+		{"config", &path, NULL}, {"json", NULL, &json}, {"training", NULL, &told.training}, {"stop-at", &told.stop_at, NULL}, {"stage-limit", &told.stage_limit, NULL}, {0},
 	};
 	struct config *config = NULL;
 	struct launcher launcher = {-1, 0};

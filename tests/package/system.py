@@ -65,6 +65,7 @@ class Fresh:
         self.root.mkdir()
         said(["tar", "-C", self.root, "-xf", base])
         shutil.copytree(self.archives, self.root / "var/cache/apt/archives", dirs_exist_ok=True)
+        shutil.copy("/etc/resolv.conf", self.root / "etc/resolv.conf")
         self.before = self.files()
 
     @property
@@ -97,7 +98,6 @@ class Fresh:
     def install(self, deb):
         """The package and what it depends on, as apt finds it."""
         shutil.copy(deb, self.root / "root")
-        shutil.copy("/etc/resolv.conf", self.root / "etc/resolv.conf")
         output = self.run("apt-get", "-y", "-q", "--no-install-recommends", "install", "/root/" + deb.name)
         for path in (self.root / "var/cache/apt/archives").glob("*.deb"):
             shutil.copy(path, self.archives)
