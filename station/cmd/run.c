@@ -288,7 +288,8 @@ static int run(int argc, char **argv, struct err *e)
 	struct told told = {0};
 	bool json = false;
 	const struct command_option options[] = {
-		{"config", &path, NULL}, {"json", NULL, &json}, {"training", NULL, &told.training}, {"stop-at", &told.stop_at, NULL}, {"stage-limit", &told.stage_limit, NULL}, {0},
+		{"config", &path, NULL}, {"json", NULL, &json}, {"training", NULL, &told.training},
+		{"stop-at", &told.stop_at, NULL}, {"stage-limit", &told.stage_limit, NULL}, {0},
 	};
 	struct config *config = NULL;
 	struct launcher launcher = {-1, 0};
