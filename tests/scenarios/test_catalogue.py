@@ -466,6 +466,16 @@ def a_question_to_a_line_that_does_not_run(stage):
     return stage.says("status", "--config", stage.config("asleep"), status=1)
 
 
+@happens("E_LINE_RUNS")
+def a_jig_is_taught_while_the_line_runs(stage):
+    config = stage.config("taught")
+    line = stage.line(config)
+    try:
+        return stage.says("slots", "learn", "--config", config, "--rows", "1", "--columns", "1", status=1)
+    finally:
+        line.stop()
+
+
 @happens("E_SECRET")
 def a_secret_that_others_can_read(stage):
     stage.factory.secret("open", "x")
@@ -1003,6 +1013,148 @@ def without_seccomp(words):
     assert libc.prctl(38, 1, 0, 0, 0) == 0      # PR_SET_NO_NEW_PRIVS
     assert libc.prctl(22, 2, ctypes.create_string_buffer(fprog), 0, 0) == 0, ctypes.get_errno()     # PR_SET_SECCOMP
     os.execv(words[0], words)
+
+
+# --- lots
+
+def order(stage, name, count=9, **more):
+    folder = stage.factory.dir / "orders"
+    folder.mkdir(exist_ok=True)
+    (folder / (name + ".json")).write_text(json.dumps({"order": name, "product": "p", "profile": "demo", "count": count, **more}))
+
+
+@contextlib.contextmanager
+def lot_line(stage, name, port=None, text=None):
+    """A line that takes its orders from this stage's folder."""
+    text = (text or stage.good) + "\n[lots]\norders = {dir}/orders\n"
+    config = stage.config(name, text=text, port=port)
+    line = stage.line(config)
+    try:
+        yield line, config
+    finally:
+        stage.ended(line)
+
+
+def unit_under(stage, name, count=9, units=1, **more):
+    """What the last of some units, one after another, gets under this order."""
+    serials = [stage.unit() for _ in range(units)]
+    port = serials[0][1]
+    order(stage, name, count, **more)
+    with lot_line(stage, name, port) as (line, config):
+        stage.factory.verb("lot", "open", "--config", config, name)
+        for nth, (serial, _) in enumerate(serials, 1):
+            stage.factory.plug(serial, port)
+            slot = stage.verdict_of(line, nth)
+            stage.factory.unplug(serial)
+            line.wait_empty("01")
+        return slot
+
+
+@happens("E_NO_LOT")
+def a_lot_that_was_never_opened(stage):
+    with lot_line(stage, "no-lot") as (_, config):
+        return stage.says("lot", "close", "--config", config, status=1)
+
+
+@happens("E_ORDER")
+def an_order_that_is_not_there(stage):
+    with lot_line(stage, "order") as (_, config):
+        return stage.says("lot", "open", "--config", config, "NOTHING", status=1)
+
+
+@happens("E_LOT_CLOSED")
+def an_order_that_was_closed(stage):
+    order(stage, "closed")
+    with lot_line(stage, "closed") as (_, config):
+        stage.factory.verb("lot", "open", "--config", config, "closed")
+        stage.factory.verb("lot", "close", "--config", config)
+        return stage.says("lot", "open", "--config", config, "closed", status=1)
+
+
+@happens("E_LOT_OTHER")
+def an_order_that_was_changed(stage):
+    order(stage, "other")
+    with lot_line(stage, "other") as (_, config):
+        stage.factory.verb("lot", "open", "--config", config, "other")
+        order(stage, "other", 10)
+        return stage.says("lot", "open", "--config", config, "other", status=1)
+
+
+@happens("E_LOT_BUSY")
+def a_lot_that_is_closed_under_a_unit(stage):
+    serial, port = stage.unit()
+    order(stage, "busy")
+    with lot_line(stage, "busy", port) as (line, config):
+        stage.factory.verb("lot", "open", "--config", config, "busy")
+        stage.factory.knob(serial, "delay_ms", 300)
+        stage.factory.plug(serial, port)
+        line.wait(lambda: [s for s in line.slots("01") if s["stage"]], 60, "work")
+        return stage.says("lot", "close", "--config", config, status=1)
+
+
+@happens("E_LOT_FULL")
+def a_second_unit_of_an_order_for_one(stage):
+    return unit_under(stage, "full", count=1, units=2)
+
+
+@happens("E_NOT_LISTED")
+def a_unit_that_no_order_names(stage):
+    return unit_under(stage, "listed", serials=["NOBODY"])
+
+
+@happens("E_TWO_PEOPLE")
+def a_lot_that_nobody_in_particular_takes_back(stage):
+    return stage.says("lot", "revert", "--config", stage.config("nobody"), "WO", status=1)
+
+
+def two_people(stage):
+    """The configuration of a line with people, an engineer's for the same line, and the two whom a revert takes."""
+    floor = "\n[people]\nfile = {dir}/two.json\n"
+    config = stage.config("two", text=stage.good + floor)
+    stage.factory.verb("people", "init", "--config", config)
+    for name in ("Ana", "Ben"):
+        subprocess.run([stage.factory.station, "people", "add", "--config", config, "--name", name, "--role", "lead"], check=True,
+                       input="%s-0815\n471100\n" % name, text=True, capture_output=True)
+    two = stage.factory.dir / "two"
+    two.write_text("Ana-0815\n471100\nBen-0815\n471100\n")
+    config.unlink()
+    return floor, two
+
+
+def revert(stage, name, floor, two, status=0):
+    """An engineer's revert of a lot of the line of this name."""
+    config = stage.config(name + "-engineer", text=stage.engineer + floor)
+    config.write_text(config.read_text().replace("/state-%s-engineer\n" % name, "/state-%s\n" % name))
+    return stage.factory.verb("lot", "revert", "--config", config, "--badge", two, name, status=status)
+
+
+@happens("E_LOT_STATE")
+def an_order_that_was_taken_back(stage):
+    floor, two = two_people(stage)
+    order(stage, "back")
+    with lot_line(stage, "back") as (_, config):
+        stage.factory.verb("lot", "open", "--config", config, "back")
+    revert(stage, "back", floor, two)
+    (stage.factory.dir / "two.json").unlink()
+    with lot_line(stage, "back") as (_, config):
+        return stage.says("lot", "open", "--config", config, "back", status=1)
+
+
+@happens("E_LOT_REVERTED")
+def a_unit_of_an_order_that_is_being_taken_back(stage):
+    serial, port = stage.unit()
+    order(stage, "amid")
+    with lot_line(stage, "amid", port) as (line, config):
+        stage.factory.verb("lot", "open", "--config", config, "amid")
+        stage.factory.plug(serial, port)
+        slot = stage.verdict_of(line)
+    floor, two = two_people(stage)
+    stage.rule({"match": {"method": "PUT", "path": "/enrollments/" + slot["registration_id"]}, "do": {"status": 400}})
+    revert(stage, "amid", floor, two, status=1)
+    (stage.factory.dir / "two.json").unlink()
+    line = stage.line(config)
+    stage.factory.plug(serial, port)
+    return stage.verdict_of(line)
 
 
 # --- the suite
