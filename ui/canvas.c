@@ -183,17 +183,17 @@ static const char *line_end(const char *text, int width)
 
 int canvas_words(struct canvas *c, int row, int col, int rows, int width, enum style style, const char *text)
 {
-	int used = 0;
+	int used = 0, columns = 0;
 	bool cut;
 	while (*text && used < rows && width > 0) {
 		const char *end = line_end(text, width);
-		put_text(c, row + used, col, width, style, text, end, &cut);
+		columns = put_text(c, row + used, col, width, style, text, end, &cut);
 		for (text = end; *text == ' ';)
 			text++;
 		used++;
 	}
 	if (*text && used)
-		put_more(c, row + used - 1, col, width, style);
+		put_more(c, row + used - 1, col, columns < width ? columns + 1 : width, style);
 	return used;
 }
 

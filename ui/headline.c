@@ -67,6 +67,16 @@ static bool waits_for_tray(const struct model_slot *s)
 	return waits_for(s, "tray");
 }
 
+static bool waits_for_mes(const struct model_slot *s)
+{
+	return waits_for(s, "mes");
+}
+
+static bool waits_for_cloud(const struct model_slot *s)
+{
+	return waits_for(s, "outbox");
+}
+
 static bool is_pass(const struct model_slot *s)
 {
 	return s->state == SLOT_DONE && s->verdict == SLOT_PASS;
@@ -99,54 +109,82 @@ static void add_pull(const struct model *m, char *out, size_t room)
 		{is_fail, "red bin"}, {is_hold, "hold bin"}, {is_built, "keep apart"},
 	};
 	char part[64];
-	snprintf(part, sizeof(part), "PULL: %zu good", count_of(m, is_pass));
-	add(out, room, part);
+	size_t good = count_of(m, is_pass);
+	snprintf(part, sizeof(part), "PULL: %zu good", good);
+	add(out, room, good ? part : "PULL:");
 	for (size_t i = 0; i < COUNT_OF(bins); i++) {
 		size_t n = count_of(m, bins[i].claim);
 		if (!n)
 			continue;
-		add(out, room, n > 1 ? ", slots" : ", slot");
+		add(out, room, out[strlen(out) - 1] == ':' ? "" : ",");
+		add(out, room, n > 1 ? " slots" : " slot");
 		add_names(m, bins[i].claim, 8, out, room);
 		add(out, room, " ");
 		add(out, room, bins[i].where);
 	}
 }
 
-/* What a unit in a slot waits for before its work; "" if none does. */
-static void add_wanted(const struct model *m, char *out, size_t room)
+/* What a unit in a slot waits for before its work: by a person, else by itself. False if none does. */
+static bool add_wanted(const struct model *m, bool by_person, char *out, size_t room)
 {
-	static const struct { bool (*claim)(const struct model_slot *); const char *what; } wants[] = {
-		{waits_for_badge, "SCAN YOUR BADGE: slot"}, {waits_for_lot, "SCAN THE ORDER: slot"},
-		{waits_for_label, "SCAN THE LABEL: slot"}, {waits_for_tray, "TAKE OUT: slot"},
+	static const struct { bool (*claim)(const struct model_slot *); bool by_person; const char *what; } wants[] = {
+		{waits_for_badge, true, "SCAN YOUR BADGE:"}, {waits_for_lot, true, "SCAN THE ORDER:"},
+		{waits_for_label, true, "SCAN THE LABEL:"}, {waits_for_tray, true, "NOT ON THE TRAY'S LIST, TAKE OUT:"},
+		{waits_for_mes, false, "WAITING FOR THE MES:"}, {waits_for_cloud, false, "WAITING FOR THE CLOUD:"},
 	};
 	for (size_t i = 0; i < COUNT_OF(wants); i++) {
-		if (!count_of(m, wants[i].claim))
+		size_t n = count_of(m, wants[i].claim);
+		if (!n || wants[i].by_person != by_person)
 			continue;
 		add(out, room, wants[i].what);
+		add(out, room, n > 1 ? " slots" : " slot");
 		add_names(m, wants[i].claim, 8, out, room);
-		return;
+		return true;
+	}
+	return false;
+}
+
+/* "DO NOT PULL: 3 left, slots 02 05 07", then what a person can do meanwhile. */
+static void add_hands_off(const struct model *m, char *out, size_t room)
+{
+	char left[48], wanted[160] = "";
+	size_t n = count_of(m, slot_must_stay), again = count_of(m, slot_tries_again);
+	snprintf(left, sizeof(left), "DO NOT PULL: %zu left, slots", n);
+	add(out, room, n > 1 ? left : "DO NOT PULL: slot");
+	add_names(m, slot_must_stay, 8, out, room);
+	if (add_wanted(m, true, wanted, sizeof(wanted))) {
+		add(out, room, ". ");
+		add(out, room, wanted);
+	} else if (again) {
+		add(out, room, again > 1 ? ". Slots" : ". Slot");
+		add_names(m, slot_tries_again, 4, out, room);
+		add(out, room, again > 1 ? " try again: scan HOLD to leave one" : " tries again: scan HOLD to leave it");
 	}
 }
 
 /* Nothing is in the tray. */
-static void add_ready(const struct model *m, char *out, size_t room)
+static enum headline_kind ready(const struct model *m, char *out, size_t room)
 {
+	static const struct { const char *state, *text; } wanted[] = {
+		{"nobody", "SCAN YOUR BADGE"}, {"wants pin", "YOUR PIN?"}, {"locked", "LOCKED: SCAN YOUR BADGE"},
+	};
 	const struct model_shift *s = &m->shift;
-	if (!strcmp(m->state, "stopping"))
+	if (!strcmp(m->state, "stopping")) {
 		add(out, room, "THE LINE IS STOPPING");
-	else if (!strcmp(s->state, "nobody"))
-		add(out, room, "Scan your badge");
-	else if (!strcmp(s->state, "wants pin"))
-		add(out, room, "PIN?");
-	else if (!strcmp(s->state, "locked"))
-		add(out, room, "LOCKED: scan your badge");
+		return HEADLINE_READY;
+	}
+	for (size_t i = 0; i < COUNT_OF(wanted); i++)
+		if (!strcmp(s->state, wanted[i].state)) {
+			add(out, room, wanted[i].text);
+			return HEADLINE_WANTED;
+		}
+	if (s->label[0])
+		snprintf(out, room, "PLUG IN %s", s->label);
+	else if (s->tray[0])
+		snprintf(out, room, "PLUG IN THE UNITS OF TRAY %s", s->tray);
 	else
 		add(out, room, "READY: plug units in");
-	if (s->label[0]) {
-		out[0] = '\0';
-		add(out, room, "PLUG IN: ");
-		add(out, room, s->label);
-	}
+	return HEADLINE_READY;
 }
 
 static enum headline_kind unfit(const struct model *m, char *out, size_t room)
@@ -164,15 +202,16 @@ enum headline_kind model_headline(const struct model *m, char *out, size_t room)
 		add(out, room, "LINE NOT REACHABLE, RETRYING");
 		return HEADLINE_LOST;
 	}
-	add(out, room, "DO NOT PULL: slot");
-	if (add_names(m, slot_must_stay, 12, out, room))
+	if (count_of(m, slot_must_stay)) {
+		add_hands_off(m, out, room);
 		return HEADLINE_HANDS_OFF;
-	out[0] = '\0';
+	}
 	if (!strcmp(m->state, "unfit"))
 		return unfit(m, out, room);
-	add_wanted(m, out, room);
-	if (*out)
+	if (add_wanted(m, true, out, room))
 		return HEADLINE_WANTED;
+	if (add_wanted(m, false, out, room))
+		return HEADLINE_BUSY;
 	if (count_of(m, is_busy)) {
 		add(out, room, "WORKING: slot");
 		add_names(m, is_busy, 12, out, room);
@@ -182,13 +221,13 @@ enum headline_kind model_headline(const struct model *m, char *out, size_t room)
 		add_pull(m, out, room);
 		return HEADLINE_PULL;
 	}
-	add_ready(m, out, room);
-	return HEADLINE_READY;
+	return ready(m, out, room);
 }
 
 int headline_rings(enum headline_kind before, enum headline_kind now, const struct model *m)
 {
-	if (now != HEADLINE_PULL || before == HEADLINE_PULL || before == HEADLINE_LOST)
+	bool worked = before == HEADLINE_HANDS_OFF || before == HEADLINE_BUSY || before == HEADLINE_WANTED;
+	if (now != HEADLINE_PULL || !worked)
 		return 0;
 	return count_of(m, is_done) == count_of(m, is_pass) ? 1 : 3;
 }

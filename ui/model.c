@@ -289,6 +289,11 @@ bool slot_must_stay(const struct model_slot *s)
 	return s->state != SLOT_EMPTY && !s->safe_to_remove;
 }
 
+bool slot_tries_again(const struct model_slot *s)
+{
+	return s->state == SLOT_WAITING && !*s->waits_for && s->next_try_ms > 0;
+}
+
 static void add(char *out, size_t room, const char *text)
 {
 	size_t n = strlen(out);

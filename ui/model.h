@@ -89,14 +89,17 @@ bool model_apply(struct model *m, const json_t *event);
 /* The line went away: everything known stays, marked as old. */
 void model_lost(struct model *m, const char *why);
 
-/* What the operator reads first: one headline for the whole tray (headline.c). */
+/* What the operator reads first: one headline for the whole tray (headline.c), in this order: the line is away; a unit must not be
+ * pulled (and what a person can do meanwhile); the line is not fit; a person must do something; a unit waits or works and may be pulled;
+ * everything is done, and what goes where; nothing is in the tray. Cut where there is no room. */
 enum headline_kind {
 	HEADLINE_LOST, HEADLINE_UNFIT, HEADLINE_HANDS_OFF, HEADLINE_BUSY, HEADLINE_WANTED, HEADLINE_PULL, HEADLINE_READY
 };
 enum headline_kind model_headline(const struct model *m, char *out, size_t room);
 
-/* How often the console's bell rings as the headline changes from one kind to another: once for a tray that is all good, three times
- * for one that is not; 0: not at all. */
+/* How often the console's bell rings as the headline changes from one kind to another: as the tray is done, once if it is all good,
+ * three times if it is not; else 0. One sound for a tray: taking units out of it, losing the line or a line that was not fit rings no
+ * more. */
 int headline_rings(enum headline_kind before, enum headline_kind now, const struct model *m);
 
 /* Who is here and which lot is open, in words: "operator, lot WO-4711 57/200"; "" where the line knows neither. */
@@ -108,5 +111,8 @@ void model_outbox(const struct model *m, char *out, size_t room);
 
 /* True if pulling it now would do harm. */
 bool slot_must_stay(const struct model_slot *s);
+
+/* True while it waits for its next try, and can be put to HOLD. */
+bool slot_tries_again(const struct model_slot *s);
 
 #endif

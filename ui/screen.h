@@ -9,6 +9,7 @@
 
 #include "ui/canvas.h"
 #include "ui/model.h"
+#include "ui/tray.h"
 
 /* Keys beyond ASCII, so that screens need no terminal library. */
 enum key {
@@ -22,8 +23,7 @@ enum key {
 /* Where the operator looks; survives a change of screen and the loss of the line. */
 struct view {
 	int selected;	/* index of a slot; brought within the model's before each use */
-	int per_column;	/* slots that stand below one another, as last drawn; of a jig, how many stand beside one another */
-	bool by_row;	/* the slots are drawn row by row, as the jig stands */
+	struct tray tray;	/* as last drawn */
 	int page;	/* of a screen with pages, from 0 */
 	char search[65];	/* of the journal: the code that was sent last while it was shown */
 	const json_t *answer;	/* to what the screen wanted; lent; NULL: none yet */

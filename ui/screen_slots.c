@@ -1,159 +1,248 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The tray: every slot live. Slots take one column of two-row entries while they fit, then one
- * row each, then a grid; the fields of an entry drop out as its width shrinks, the number, the
- * sign and the word never. At the bottom: the chosen slot in words. */
-#include "ui/screen.h"
+/* The tray: every slot where it stands in the jig (ui/tray.h), the verdict as large as there is room for. Below it, in words, the
+ * slots that are not as they should be, the bad ones first. As a place shrinks its fields drop out; the number, the sign and the
+ * word never. */
+#include "ui/big.h"
 #include "ui/glyph.h"
+#include "ui/screen.h"
 
 #include <stdio.h>
 #include <string.h>
 
-#define DETAIL_ROWS 4	/* a frame with two rows of words */
+#define NAME_COLUMNS 4
+#define WORD_COLUMNS 7
 
-#define NARROW_MAX 32
-
-/* Of the entries: how many rows each, how many stand below one another, how wide. */
-struct layout {
-	int top, rows, per_column, width;
+struct place {
+	int row, col, height, width;
 };
 
-static struct layout layout_for(const struct canvas *c, int slots)
+static const char *sign_text(const struct slot_face *face, char out[static 5])
 {
-	struct layout l = {.top = SCREEN_TOP};
-	int room = c->rows - SCREEN_TOP - SCREEN_BOTTOM - DETAIL_ROWS;
-	if (room < 1)
-		room = 1;
-	l.rows = slots * 2 <= room ? 2 : 1;
-	int columns = slots > room ? (slots + room - 1) / room : 1;
-	l.per_column = slots > 0 ? (slots + columns - 1) / columns : 1;
-	l.width = c->cols / columns;
-	return l;
+	out[glyph_utf8(face->sign, out)] = '\0';
+	return out;
 }
 
-static int draw_sign(struct canvas *c, int row, int col, int width, const struct slot_face *face)
+/* Which try comes when: "try 2/5 in 12 s"; "" if none is waited for. */
+static void next_try(const struct model *m, const struct model_slot *s, char *out, size_t room)
 {
-	char sign[5] = "";
-	sign[glyph_utf8(face->sign, sign)] = '\0';
-	return canvas_text(c, row, col, width, face->style, sign);
+	int64_t ms = s->next_try_ms - m->now_ms;
+	out[0] = '\0';
+	if (slot_tries_again(s))
+		snprintf(out, room, "try %d/%d in %lld s", s->try + 1, s->tries, (long long)(ms > 0 ? (ms + 999) / 1000 : 0));
 }
 
-/* In a narrow entry the stage takes the place of the word WORKING; what is left of the width
- * takes the sentence. */
-static void draw_narrow(struct canvas *c, int row, int col, int room, const struct model_slot *s)
+/* The label where one was scanned: that is what the operator holds in his hand. */
+static const char *name_of_unit(const struct model_slot *s)
+{
+	return *s->label ? s->label : s->serial;
+}
+
+/* Where the work is, with a bar. */
+static void draw_progress(struct canvas *c, int row, int col, int width, const struct model_slot *s, enum style style)
+{
+	char count[16];
+	int n = snprintf(count, sizeof(count), "%d/%d", s->stage_index, s->stage_count);
+	int stage = width - n - 1 < 9 ? width - n - 1 : 9;
+	canvas_text(c, row, col, stage, style, s->stage);
+	canvas_text(c, row, col + stage + 1, n, style, count);
+	canvas_bar(c, row, col + stage + n + 2, width - stage - n - 2, style, s->stage_index, s->stage_count);
+}
+
+/* ---- framed places ---- */
+
+/* In place of a verdict: what is being done, how far it is, and when it is tried again. */
+static void draw_work(struct canvas *c, const struct place *p, const struct model *m, const struct model_slot *s)
 {
 	struct slot_face face = slot_face(s);
-	bool working = s->state == SLOT_WORKING, sentence = room >= NARROW_MAX + 12;
-	int width = room < NARROW_MAX ? room : NARROW_MAX;
-	char tail[64];
-	canvas_text(c, row, col + 1, 2, STYLE_NORMAL, s->name);
-	draw_sign(c, row, col + 4, 1, &face);
-	if (working) {
-		canvas_text(c, row, col + 6, 9, face.style, s->stage);
-		canvas_bar(c, row, col + 15, width - 18 < 8 ? width - 18 : 8, face.style, s->stage_index, s->stage_count);
-	} else {
-		canvas_text(c, row, col + 6, 7, face.style, face.word);
-		text_tail(s->serial, width - 17, tail, sizeof(tail));
-		canvas_text(c, row, col + 14, width - 16, STYLE_DIM, tail);
+	char sign[5], again[64];
+	next_try(m, s, again, sizeof(again));
+	canvas_printf(c, p->row, p->col, p->width, face.style, "%s %s", sign_text(&face, sign), face.word);
+	if (*s->waits_for) {
+		canvas_words(c, p->row + 1, p->col, p->height - 1, p->width, STYLE_HOLD, s->sentence);
+		return;
 	}
+	canvas_printf(c, p->row + 1, p->col, p->width, STYLE_NORMAL, "%s %d/%d", s->stage, s->stage_index, s->stage_count);
+	canvas_bar(c, p->row + 2, p->col, p->width, face.style, s->stage_index, s->stage_count);
 	if (slot_must_stay(s))
-		canvas_text(c, row, col + width - 2, 1, STYLE_ALARM, "!");
-	if (sentence && slot_must_stay(s))
-		canvas_text(c, row, col + width, room - width - 1, STYLE_ALARM, "DO NOT PULL");
-	else if (sentence)
-		canvas_text(c, row, col + width, room - width - 1, STYLE_DIM, s->sentence);
+		canvas_text(c, p->row + 3, p->col, p->width, STYLE_ALARM, "DO NOT PULL");
+	if (*again)
+		canvas_printf(c, p->row + 4, p->col, p->width, STYLE_WAIT, "%s", again);
+	canvas_text(c, p->row + BIG_ROWS, p->col, p->width, STYLE_DIM, s->sentence);
 }
 
-static void draw_wide(struct canvas *c, int row, int col, int width, const struct model_slot *s)
+static void draw_verdict(struct canvas *c, const struct place *p, enum tray_look look, const struct model_slot *s)
 {
 	struct slot_face face = slot_face(s);
-	char tail[64];
-	canvas_text(c, row, col + 1, 6, STYLE_NORMAL, s->name);
-	draw_sign(c, row, col + 8, 1, &face);
-	canvas_text(c, row, col + 10, 8, face.style, face.word);
-	if (s->state == SLOT_WORKING || s->state == SLOT_WAITING) {
-		canvas_printf(c, row, col + 19, 16, STYLE_NORMAL, "%-9s %2d/%d", s->stage, s->stage_index, s->stage_count);
-		canvas_bar(c, row, col + 36, 10, face.style, s->stage_index, s->stage_count);
-	} else if (s->state == SLOT_DONE) {
-		canvas_text(c, row, col + 19, 27, STYLE_DIM, *s->code ? s->code : s->hub);
-	}
-	if (slot_must_stay(s))
-		canvas_text(c, row, col + width - 13, 12, STYLE_ALARM, "DO NOT PULL");
-	else if (s->state != SLOT_EMPTY)
-		canvas_text(c, row, col + width - 15, 14, STYLE_NORMAL, "safe to remove");
-	text_tail(s->serial, width - 63, tail, sizeof(tail));
-	canvas_text(c, row, col + 47, width - 63, STYLE_DIM, tail);
-}
-
-static void draw_entry(struct canvas *c, const struct layout *l, int index, const struct model_slot *s, bool selected)
-{
-	int row = l->top + index % l->per_column * l->rows, col = index / l->per_column * l->width;
-	if (l->width >= 76)
-		draw_wide(c, row, col, l->width, s);
-	else
-		draw_narrow(c, row, col, l->width, s);
-	if (l->rows == 2)
-		canvas_text(c, row + 1, col + 10, l->width - 12, STYLE_DIM, s->sentence);
-	if (selected)
-		canvas_text(c, row, col, 1, STYLE_TITLE, ">");
-}
-
-static void draw_detail(struct canvas *c, const struct model *m, const struct model_slot *s)
-{
-	char title[320];
-	int top = c->rows - SCREEN_BOTTOM - DETAIL_ROWS, width = c->cols - 4;
-	snprintf(title, sizeof(title), "%s%s%s%s%s%s", s->name, s->recognised ? " (known)" : "", *s->serial ? "  " : "", s->serial,
-		 *s->registration_id ? "  " : "", s->registration_id);
-	canvas_fill(c, top, 0, DETAIL_ROWS, c->cols, STYLE_NORMAL);
-	canvas_box(c, top, 0, DETAIL_ROWS, c->cols, title);
-	canvas_text(c, top + 1, 2, width, STYLE_NORMAL, s->sentence);
+	char sign[5];
+	bool empty = s->state == SLOT_EMPTY, letters = look == TRAY_LETTERS;
+	const char *big = empty ? "EMPTY" : letters ? face.word : sign_text(&face, sign), *fill = empty ? "\u00b7" : "\u2588";
+	canvas_fill(c, p->row, p->col, letters ? BIG_ROWS : BIG_ROWS + 1, p->width, face.style);
+	if (!big_text(c, p->row, p->col, p->width, face.style, fill, big) && letters)
+		canvas_printf(c, p->row + BIG_ROWS / 2, p->col, p->width, face.style, "%s %s", sign_text(&face, sign), face.word);
+	if (!letters)
+		canvas_text(c, p->row + BIG_ROWS, p->col + (p->width - text_columns(face.word)) / 2, p->width, face.style, face.word);
+	int row = p->row + (letters ? BIG_ROWS : BIG_ROWS + 1), used = 0;
 	if (*s->code)
-		canvas_printf(c, top + 2, 2, width, STYLE_NORMAL, "%s  %s  Call: %s", s->code, s->todo, s->whom);
-	else if (m->device_count)
-		canvas_printf(c, top + 2, 2, width, STYLE_DIM, "In no slot, left alone: %s at %s", m->device[0].product,
-			      m->device[0].port);
+		used = canvas_text(c, row, p->col, p->width, STYLE_NORMAL, s->code) + 1;
+	canvas_words(c, row, p->col + used, p->height - (row - p->row), p->width - used, STYLE_DIM, s->sentence);
+}
+
+static void draw_framed(struct canvas *c, const struct place *p, enum tray_look look, const struct model *m, const struct model_slot *s,
+			bool selected)
+{
+	struct slot_face face = slot_face(s);
+	const struct place inner = {p->row + 1, p->col + 1, p->height - 2, p->width - 2};
+	bool verdict = s->state == SLOT_EMPTY || (s->state == SLOT_DONE && s->verdict != SLOT_NO_VERDICT);
+	char title[80], tail[80], sign[5];
+	canvas_box(c, p->row, p->col, p->height, p->width, "");
+	snprintf(title, sizeof(title), "%s%s %s", selected ? ">" : " ", s->name, sign_text(&face, sign));
+	int used = canvas_text(c, p->row, p->col + 1, p->width - 2, selected ? STYLE_TITLE : STYLE_NORMAL, title);
+	if (*name_of_unit(s) && p->width - used > 8) {
+		text_tail(name_of_unit(s), p->width - used - 6 < 18 ? p->width - used - 6 : 18, tail, sizeof(tail));
+		canvas_printf(c, p->row, p->col + p->width - text_columns(tail) - 3, p->width, STYLE_NORMAL, " %s ", tail);
+	}
+	if (verdict)
+		draw_verdict(c, &inner, look, s);
+	else
+		draw_work(c, &inner, m, s);
+}
+
+/* ---- places without a frame ---- */
+
+static void draw_rest(struct canvas *c, int row, int col, int width, const struct model_slot *s, const struct slot_face *face)
+{
+	char tail[80];
+	bool works = s->state == SLOT_WORKING || (s->state == SLOT_WAITING && !*s->waits_for);
+	int tail_columns = width > 38 || !works ? 18 : 6;
+	text_tail(name_of_unit(s), tail_columns < width ? tail_columns : width, tail, sizeof(tail));
+	int used = canvas_text(c, row, col, width, STYLE_DIM, tail) + 1;
+	if (works && width - used > 14)
+		draw_progress(c, row, col + used, width - used - 1, s, face->style);
+	else if (works)
+		canvas_printf(c, row, col + used, width - used, face->style, "%d/%d", s->stage_index, s->stage_count);
+	else if (width - used > 8)
+		canvas_printf(c, row, col + used, width - used - 1, STYLE_DIM, "%s%s%s", s->code, *s->code ? " " : "", s->sentence);
+}
+
+/* Number, sign and word in the first row. What follows stands behind them where it fits, else below. */
+static void draw_plain(struct canvas *c, const struct place *p, const struct model *m, const struct model_slot *s, bool selected)
+{
+	struct slot_face face = slot_face(s);
+	char sign[5], again[64];
+	int width = p->width - 1, at = NAME_COLUMNS + 2 + WORD_COLUMNS + 1;
+	int name = width < at ? 3 : NAME_COLUMNS;
+	next_try(m, s, again, sizeof(again));
+	canvas_text(c, p->row, p->col, 1, STYLE_TITLE, selected ? ">" : " ");
+	canvas_text(c, p->row, p->col + 1, name - 1, STYLE_NORMAL, s->name);
+	if (width < at - 1)
+		canvas_printf(c, p->row, p->col + name, width - name, face.style, "%s%.*s", sign_text(&face, sign),
+			      text_columns(face.word) > width - name - 1 ? 4 : WORD_COLUMNS, face.word);
+	else
+		canvas_printf(c, p->row, p->col + name, width - name, face.style, "%s %s", sign_text(&face, sign), face.word);
+	if (slot_must_stay(s))
+		canvas_text(c, p->row, p->col + width - 1, 1, STYLE_ALARM, "!");
+	if (s->state == SLOT_EMPTY)
+		return;
+	if (p->height == 1) {
+		if (width > at + 4)
+			draw_rest(c, p->row, p->col + at, width - at - 1, s, &face);
+		return;
+	}
+	draw_rest(c, p->row + 1, p->col + 1, width - 1, s, &face);
+	if (p->height > 2 && *again)
+		canvas_text(c, p->row + 2, p->col + 1, width - 1, STYLE_WAIT, again);
+	else if (p->height > 2)
+		canvas_words(c, p->row + 2, p->col + 1, p->height - (p->height > 3 ? 3 : 2), width - 1, STYLE_DIM,
+			     *s->code ? s->code : s->sentence);
+}
+
+/* ---- what needs words ---- */
+
+static int urgency(const struct model_slot *s)
+{
+	if (s->state == SLOT_DONE && s->verdict == SLOT_FAIL)
+		return 1;
+	if (s->state == SLOT_DONE && s->verdict == SLOT_HOLD)
+		return 2;
+	if (s->state == SLOT_WAITING)
+		return 3;
+	return s->state == SLOT_DONE && s->verdict == SLOT_BUILT ? 4 : 0;
+}
+
+static int draw_exception(struct canvas *c, int row, int rows, const struct model *m, const struct model_slot *s)
+{
+	struct slot_face face = slot_face(s);
+	char sign[5], again[64], text[1024];
+	next_try(m, s, again, sizeof(again));
+	canvas_text(c, row, 1, NAME_COLUMNS - 1, STYLE_NORMAL, s->name);
+	canvas_printf(c, row, NAME_COLUMNS + 1, WORD_COLUMNS + 2, face.style, "%s %s", sign_text(&face, sign), face.word);
+	snprintf(text, sizeof(text), "%s%s%s%s%s %s", again, *again ? "; scan HOLD to leave it. " : "", s->code, *s->code ? " " : "",
+		 s->sentence, *s->waits_for ? "" : s->todo);
+	int used = canvas_words(c, row, NAME_COLUMNS + WORD_COLUMNS + 4, rows, c->cols - NAME_COLUMNS - WORD_COLUMNS - 5, STYLE_NORMAL, text);
+	return used > 0 ? used : 1;
+}
+
+static void draw_strays(struct canvas *c, int row, const struct model *m)
+{
+	if (m->device_count)
+		canvas_printf(c, row, 1, c->cols - 2, STYLE_DIM, "In no slot, left alone: %s at %s%s", m->device[0].product,
+			      m->device[0].port, m->device_count > 1 ? ", and others" : "");
+}
+
+static void draw_exceptions(struct canvas *c, int row, int last, const struct model *m)
+{
+	int left = 0;
+	for (size_t i = 0; i < m->slot_count; i++)
+		left += urgency(&m->slot[i]) > 0;
+	int each = left && (last - row) / left >= 2 ? 2 : 1;
+	for (int u = 1; u <= 4; u++)
+		for (size_t i = 0; i < m->slot_count; i++) {
+			if (urgency(&m->slot[i]) != u)
+				continue;
+			if (row >= last - 1 && left > 1) {
+				if (row < last)
+					canvas_printf(c, row, 1, c->cols - 2, STYLE_DIM, "and %d more; F6 shows one after the other", left);
+				return;
+			}
+			row += draw_exception(c, row, each, m, &m->slot[i]);
+			left--;
+		}
+	if (row < last)
+		draw_strays(c, row, m);
 }
 
 static void draw(struct canvas *c, const struct model *m, struct view *v)
 {
-	struct layout l = layout_for(c, (int)m->slot_count);
-	v->per_column = l.per_column;
-	for (size_t i = 0; i < m->slot_count; i++)
-		draw_entry(c, &l, (int)i, &m->slot[i], (int)i == v->selected);
+	struct tray *t = &v->tray;
+	tray_lay(m, c->rows - SCREEN_TOP - SCREEN_BOTTOM, c->cols, t);
+	for (int i = 0; i < (int)m->slot_count; i++) {
+		const struct place p = {SCREEN_TOP + t->at[i].row * t->height, t->at[i].column * t->width, t->height, t->width};
+		if (t->look >= TRAY_SIGN)
+			draw_framed(c, &p, t->look, m, &m->slot[i], i == v->selected);
+		else
+			draw_plain(c, &p, m, &m->slot[i], i == v->selected);
+	}
 	if (m->slot_count)
-		draw_detail(c, m, &m->slot[v->selected]);
+		draw_exceptions(c, SCREEN_TOP + t->rows * t->height, c->rows - SCREEN_BOTTOM, m);
 	else
 		canvas_text(c, SCREEN_TOP + 1, 1, c->cols - 2, STYLE_DIM, "No slots are known yet.");
 }
 
 static struct next on_key(struct view *v, const struct model *m, int key)
 {
-	int slots = (int)m->slot_count, to = v->selected;
-	switch (key) {
-	case KEYS_UP:
-		to--;
-		break;
-	case KEYS_DOWN:
-		to++;
-		break;
-	case KEYS_LEFT:
-		to -= v->per_column;
-		break;
-	case KEYS_RIGHT:
-		to += v->per_column;
-		break;
-	case KEYS_HOME:
-		to = 0;
-		break;
-	case KEYS_END:
-		to = slots - 1;
-		break;
-	case KEYS_ENTER:
+	static const struct { int key, down, right; } ways[] = {
+		{KEYS_UP, -1, 0}, {KEYS_DOWN, 1, 0}, {KEYS_LEFT, 0, -1}, {KEYS_RIGHT, 0, 1},
+	};
+	int slots = (int)m->slot_count;
+	if (key == KEYS_ENTER)
 		return (struct next){NEXT_SCREEN, "unit"};
-	default:
-		break;
-	}
-	if (to >= 0 && to < slots)
-		v->selected = to;
+	if (key == KEYS_HOME)
+		v->selected = 0;
+	if (key == KEYS_END)
+		v->selected = slots > 0 ? slots - 1 : 0;
+	for (size_t i = 0; i < COUNT_OF(ways) && v->selected < slots; i++)
+		if (ways[i].key == key)
+			v->selected = tray_neighbour(&v->tray, slots, v->selected, ways[i].down, ways[i].right);
 	return (struct next){NEXT_STAY, NULL};
 }
 

@@ -20,22 +20,40 @@ const struct screen *screen_find(const char *name)
 }
 
 /* What must not be missed: that nothing here is real, or that nothing is written. */
-static bool draw_mode(struct canvas *c, const struct model *m)
+static const struct mode {
+	const char *name, *word, *text;
+} modes[] = {
+	{"training", "TRAINING", "TRAINING: NOTHING HERE IS REAL"},
+	{"recheck", "RE-CHECK", "RE-CHECK: NOTHING IS WRITTEN"},
+};
+
+/* NULL in production. */
+static const struct mode *mode_of(const struct model *m)
 {
-	bool training = !strcmp(m->mode, "training"), recheck = !strcmp(m->mode, "recheck");
-	const char *text = training ? " TRAINING: NOTHING HERE IS REAL " : " RE-CHECK: NOTHING IS WRITTEN ";
-	if (!training && !recheck)
-		return false;
+	for (size_t i = 0; i < COUNT_OF(modes); i++)
+		if (!strcmp(modes[i].name, m->mode))
+			return &modes[i];
+	return NULL;
+}
+
+/* The whole row, as often as the text fits. */
+static void draw_mode(struct canvas *c, const struct mode *mode)
+{
+	int width = text_columns(mode->text), times = c->cols / (width + 3);
+	times = times < 1 ? 1 : times;
 	canvas_fill(c, 0, 0, 1, c->cols, STYLE_ALARM);
-	for (int col = 0; col < c->cols; col += text_columns(text))
-		canvas_text(c, 0, col, c->cols - col, STYLE_ALARM, text);
-	return true;
+	for (int i = 0; i < times; i++) {
+		int col = c->cols * i / times + (c->cols / times - width) / 2;
+		canvas_text(c, 0, col > 0 ? col : 0, c->cols, STYLE_ALARM, mode->text);
+	}
 }
 
 static void draw_title(struct canvas *c, const struct model *m)
 {
-	if (draw_mode(c, m))
+	if (mode_of(m)) {
+		draw_mode(c, mode_of(m));
 		return;
+	}
 	char time[CLOCK_TEXT], right[96];
 	clock_text(m->now_ms, time);
 	int n = c->cols < 100 ? snprintf(right, sizeof(right), "%.8sZ", time + 11) :
@@ -69,8 +87,14 @@ static void draw_headline(struct canvas *c, const struct model *m)
 	};
 	char text[640];
 	enum style style = styles[model_headline(m, text, sizeof(text))];
+	const struct mode *mode = mode_of(m);
+	int edge = mode && c->cols >= 60 ? text_columns(mode->word) + 2 : 0;
 	canvas_fill(c, 1, 0, 1, c->cols, style);
-	canvas_text(c, 1, 1, c->cols - 2, style, text);
+	canvas_text(c, 1, 1 + edge, c->cols - 2 - 2 * edge, style, text);
+	if (edge) {
+		canvas_printf(c, 1, 0, edge, STYLE_ALARM, " %s ", mode->word);
+		canvas_printf(c, 1, c->cols - edge, edge, STYLE_ALARM, " %s ", mode->word);
+	}
 	if (!m->reachable)
 		canvas_printf(c, 2, 1, c->cols - 2, STYLE_DIM, "What stands below is old. %s", m->why);
 	else if (*m->sentence && strcmp(m->state, "running") != 0)
@@ -79,13 +103,38 @@ static void draw_headline(struct canvas *c, const struct model *m)
 		draw_banner(c, m);
 }
 
-/* What a person writes, or else what the console or the line said last. */
+/* What is wanted next, in words for the end of the scan line. */
+static const char *wanted(const struct model *m)
+{
+	static const struct { const char *wants, *text; } by_talk[] = {
+		{"pin", "PIN: its cards, then PIN-OK, or type it"}, {"slot", "scan the slot's card"}, {"confirm", "scan YES or NO"},
+		{"second badge", "a lead scans his badge"},
+	};
+	const struct model_shift *s = &m->shift;
+	for (size_t i = 0; i < COUNT_OF(by_talk); i++)
+		if (!strcmp(s->talk.wants, by_talk[i].wants))
+			return by_talk[i].text;
+	if (!strcmp(s->state, "wants pin"))
+		return by_talk[0].text;
+	if (!strcmp(s->state, "nobody") || !strcmp(s->state, "locked"))
+		return "scan your badge";
+	if (s->label[0])
+		return "plug it in";
+	return *s->state ? "scan an order, a label or a card" : "";
+}
+
+/* What a person writes, or else what the console or the line said last; and what is wanted next. */
 static void draw_scan_line(struct canvas *c, const struct model *m, const struct view *v)
 {
 	const struct model_talk *t = &m->shift.talk;
-	int row = c->rows - 2, width = c->cols - 2;
-	bool pin = !strcmp(t->wants, "pin");
+	const char *next = wanted(m);
+	int row = c->rows - 2, room = text_columns(next) + 4;
+	bool pin = !strcmp(t->wants, "pin"), silent = !v->typed && !v->notice && !t->at_ms;
+	room = c->cols >= 100 || silent ? room : 0;
+	int width = c->cols - 2 - room;
 	canvas_fill(c, row, 0, 1, c->cols, STYLE_NORMAL);
+	if (room && *next && m->reachable)
+		canvas_printf(c, row, c->cols - room, room, STYLE_TITLE, "> %s", next);
 	if (v->typed && pin)
 		canvas_printf(c, row, 1, width, STYLE_SELECTED, "PIN> %.*s_", (int)strlen(v->typed), "****************");
 	else if (v->typed)

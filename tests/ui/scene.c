@@ -20,13 +20,11 @@ static void path_of(char out[static PATH_MAX], const char *kind, const char *nam
 	snprintf(out, PATH_MAX, "%s/%s/%s", dir, kind, name);
 }
 
-struct model *scene_model(const char *name)
+void scene_add(struct model *m, const char *name)
 {
 	char path[PATH_MAX], file[128];
 	struct err e = {0};
 	AUTO(bytes) struct bytes text = {0};
-	struct model *m = calloc(1, sizeof(*m));
-	assert_non_null(m);
 	snprintf(file, sizeof(file), "%s.jsonl", name);
 	path_of(path, "events", file);
 	if (!file_read(path, &text, &e))
@@ -39,6 +37,13 @@ struct model *scene_model(const char *name)
 		model_apply(m, event);
 		line += len + (line[len] == '\n');
 	}
+}
+
+struct model *scene_model(const char *name)
+{
+	struct model *m = calloc(1, sizeof(*m));
+	assert_non_null(m);
+	scene_add(m, name);
 	m->now_ms = NOON_MS;
 	return m;
 }

@@ -7,6 +7,8 @@
 
 /* The model after every line of events/NAME.jsonl. The caller frees it. */
 struct model *scene_model(const char *name);
+/* Every line of events/NAME.jsonl on top of what the model knows. */
+void scene_add(struct model *m, const char *name);
 
 /* Fails unless the screen, drawn of the model, is expected/NAME-COLSxROWS.txt. With
  * $UI_WRITE_EXPECTED set the file is written. */

@@ -48,6 +48,72 @@ static void sixty_four_slots_fit_as_a_dense_grid(void **state)
 	free(m);
 }
 
+/* The model of 16 slots in a jig, and what happened to it. */
+static struct model *scene_of_16(const char *what)
+{
+	struct model *m = scene_model("tray16");
+	scene_add(m, what);
+	return m;
+}
+
+static void check_16(const char *name, bool ascii)
+{
+	struct view v = {0};
+	struct model *m = scene_of_16(name);
+	check_both(name, "slots", m, &v, false);
+	if (ascii) {
+		char plain[64];
+		snprintf(plain, sizeof(plain), "%s-ascii", name);
+		check_both(plain, "slots", m, &v, true);
+	}
+	free(m);
+}
+
+static void sixteen_empty_slots_stand_as_the_jig_does(void **state)
+{
+	check_16("tray16", false);
+}
+
+static void tray_that_works_says_do_not_pull_and_when_a_slot_tries_again(void **state)
+{
+	check_16("work16", true);
+}
+
+static void tray_that_is_done_says_each_verdict_in_block_letters(void **state)
+{
+	check_16("done16", true);
+}
+
+static void tray_that_waits_for_a_label_says_so(void **state)
+{
+	check_16("label16", false);
+}
+
+static void locked_line_asks_for_a_badge(void **state)
+{
+	check_16("locked16", false);
+}
+
+static void line_without_a_person_asks_for_a_badge_and_says_what_was_wrong_with_the_last(void **state)
+{
+	check_16("nobody16", false);
+}
+
+static void training_and_re_check_cannot_be_missed(void **state)
+{
+	check_16("training16", true);
+	check_16("recheck16", false);
+}
+
+static void sixty_four_slots_are_a_summary_in_the_jigs_order_with_the_exceptions_in_words(void **state)
+{
+	struct view v = {0};
+	struct model *m = scene_model("jig64");
+	check_both("jig64", "slots", m, &v, false);
+	check_both("jig64-ascii", "slots", m, &v, true);
+	free(m);
+}
+
 static void unit_screen_shows_all_fields_and_times(void **state)
 {
 	struct view v = {.selected = 3};
@@ -125,7 +191,7 @@ static void every_verdict_has_its_own_word_and_its_own_sign(void **state)
 static void keys_lead_where_the_bar_says(void **state)
 {
 	struct model *m = scene_model("tray8");
-	struct view v = {.selected = 0, .per_column = 8};
+	struct view v = {.selected = 0};
 	const struct screen *slots = screen_find("slots");
 	for (const struct screen *const *s = screen_table; *s; s++) {
 		struct next next = screen_key(slots, &v, m, (*s)->key);
@@ -134,10 +200,13 @@ static void keys_lead_where_the_bar_says(void **state)
 		assert_int_equal(screen_key(*s, &v, m, 'q').what, NEXT_QUIT);
 		assert_int_equal(screen_key(*s, &v, m, 'x').what, NEXT_STAY);
 	}
+	tray_lay(m, 35, 120, &v.tray);	/* two beside one another */
 	screen_key(slots, &v, m, KEYS_UP);
 	assert_int_equal(v.selected, 0);
 	screen_key(slots, &v, m, KEYS_DOWN);
-	assert_int_equal(v.selected, 1);
+	assert_int_equal(v.selected, 2);
+	screen_key(slots, &v, m, KEYS_RIGHT);
+	assert_int_equal(v.selected, 3);
 	screen_key(slots, &v, m, KEYS_END);
 	screen_key(slots, &v, m, KEYS_DOWN);
 	assert_int_equal(v.selected, 7);
@@ -162,6 +231,14 @@ int main(void)
 		cmocka_unit_test(what_waits_for_the_cloud_is_said_with_its_age_above_the_tray),
 		cmocka_unit_test(finished_tray_says_how_many_to_pull_and_which_failed),
 		cmocka_unit_test(sixty_four_slots_fit_as_a_dense_grid),
+		cmocka_unit_test(sixteen_empty_slots_stand_as_the_jig_does),
+		cmocka_unit_test(tray_that_works_says_do_not_pull_and_when_a_slot_tries_again),
+		cmocka_unit_test(tray_that_is_done_says_each_verdict_in_block_letters),
+		cmocka_unit_test(tray_that_waits_for_a_label_says_so),
+		cmocka_unit_test(locked_line_asks_for_a_badge),
+		cmocka_unit_test(line_without_a_person_asks_for_a_badge_and_says_what_was_wrong_with_the_last),
+		cmocka_unit_test(training_and_re_check_cannot_be_missed),
+		cmocka_unit_test(sixty_four_slots_are_a_summary_in_the_jigs_order_with_the_exceptions_in_words),
 		cmocka_unit_test(unit_screen_shows_all_fields_and_times),
 		cmocka_unit_test(help_shows_every_word_with_its_sign),
 		cmocka_unit_test(lost_line_is_said_and_the_old_state_stays),
