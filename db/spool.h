@@ -44,4 +44,14 @@ WARN_UNUSED bool spool_again(struct ledger *l, const char *adapter, int64_t now_
 struct spool_counts { uint64_t waiting, aside; int64_t oldest_ms; };
 WARN_UNUSED bool spool_count(struct ledger *l, const char *adapter, struct spool_counts *ret, struct err *e);
 
+/* Deliveries that wait or are aside, of all adapters, oldest first, for people. */
+struct spool_row {
+	char adapter[17], unit[65], state[8];
+	uint32_t tries;
+	int64_t queued_ms;
+	char code[16], what[256];
+};
+typedef bool spool_row_each(void *ctx, const struct spool_row *row);
+WARN_UNUSED bool spool_rows(struct ledger *l, uint32_t most, spool_row_each *each, void *ctx, struct err *e);
+
 #endif
