@@ -21,7 +21,7 @@ from sim import BenchError, wait_until  # noqa: E402
 
 SUITE = "bookworm"
 MIRROR = "http://deb.debian.org/debian"
-SYSTEM = "systemd,systemd-sysv,udev,procps,tpm2-tools,man-db"    # what any Debian machine of an engineer has
+SYSTEM = "adduser,systemd,systemd-sysv,udev,procps,tpm2-tools"    # what any Debian machine of an engineer has
 
 # The station's modules, before udev comes; the kernel package is not installed in the guest.
 INIT = """#!/bin/busybox sh
