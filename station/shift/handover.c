@@ -19,7 +19,7 @@
 /* A row's members in the order of the columns of LOT.csv. */
 static const char *const columns[] = {
 	"serial", "label", "model", "revision", "verdict", "code", "registration_id", "attestation", "hub", "device_id", "leaf_sha256",
-	"certificate_serial", "ek_sha256", "intent", "job", "visits", "left_in_cloud",
+	"certificate_serial", "ek_sha256", "intent", "verdict_entry", "job", "visits", "left_in_cloud",
 };
 
 struct writing {
@@ -55,10 +55,21 @@ static const char *attestation_of(const struct line *l, const struct job_row *ro
 	return "";
 }
 
-/* The label under which the unit came last. */
-static bool keep_label(void *ctx, const struct visit_row *visit)
+/* Of the unit's visits, as itself: the label under which it came last, and the entry of the verdict that stands. */
+struct last {
+	const struct job_row *row;
+	char label[LABEL];
+	int64_t verdict_entry;
+};
+
+static bool keep_last(void *ctx, const struct visit_row *visit)
 {
-	snprintf(ctx, LABEL, "%s", visit->label);
+	struct last *last = ctx;
+	if (strcmp(visit->job, last->row->id) != 0)
+		return true;
+	snprintf(last->label, sizeof(last->label), "%s", visit->label);
+	if (visit->verdict == last->row->verdict)
+		last->verdict_entry = visit->entry_to;
 	return true;
 }
 
@@ -66,19 +77,21 @@ static bool add_unit(void *ctx, const struct job_row *row)
 {
 	struct writing *w = ctx;
 	static const uint8_t none[SHA256_SIZE];
-	char label[LABEL] = "", serial[2 * CERT_SERIAL + 1] = "";
+	char serial[2 * CERT_SERIAL + 1] = "";
 	uint8_t leaf[SHA256_SIZE];
-	if (!visits_of_unit(w->l->ledger, row->serial, keep_label, label, w->e))
+	struct last last = {.row = row, .verdict_entry = -1};
+	if (!visits_of_unit(w->l->ledger, row->serial, keep_last, &last, w->e))
 		return w->ok = false;
 	sha256_of(row->leaf.data, row->leaf.len, leaf);
 	if (row->leaf.len)
 		hex_encode(row->cert_serial, CERT_SERIAL, serial);
-	json_t *unit = json_pack("{s:s, s:s, s:s, s:s, s:s, s:s, s:s, s:s}", "serial", row->serial, "label", label, "model", row->model,
+	json_t *unit = json_pack("{s:s, s:s, s:s, s:s, s:s, s:s, s:s, s:s}", "serial", row->serial, "label", last.label, "model", row->model,
 				 "revision", row->revision, "verdict", verdict_name(row->verdict), "code", row->error,
 				 "registration_id", row->registration_id, "attestation", attestation_of(w->l, row));
-	json_object_update_new(unit, json_pack("{s:s, s:s, s:s, s:I, s:s, s:i, s:s}", "hub", row->hub, "device_id", row->device_id,
-					       "certificate_serial", serial, "intent", (json_int_t)row->intent_index, "job", row->id,
-					       "visits", (int)row->visits, "left_in_cloud", json_text_or(w->traces, row->id, "")));
+	json_object_update_new(unit, json_pack("{s:s, s:s, s:s, s:I, s:I, s:s, s:i, s:s}", "hub", row->hub, "device_id", row->device_id,
+					       "certificate_serial", serial, "intent", (json_int_t)row->intent_index, "verdict_entry",
+					       (json_int_t)last.verdict_entry, "job", row->id, "visits", (int)row->visits,
+					       "left_in_cloud", json_text_or(w->traces, row->id, "")));
 	set_hash(unit, "leaf_sha256", leaf, row->leaf.len > 0);
 	set_hash(unit, "ek_sha256", row->ek_sha256, memcmp(row->ek_sha256, none, SHA256_SIZE) != 0);
 	count(w->sums, row->verdict);
@@ -111,7 +124,8 @@ static bool csv_of(const json_t *units, struct bytes *ret, struct err *e)
 		const char *cell[COUNT_OF(columns)];
 		char number[COUNT_OF(columns)][24];
 		for (size_t k = 0; k < COUNT_OF(columns); k++) {
-			snprintf(number[k], sizeof(number[k]), "%lld", (long long)json_int_or(unit, columns[k], 0));
+			int64_t n = json_int_or(unit, columns[k], -1);
+			snprintf(number[k], sizeof(number[k]), n < 0 ? "" : "%lld", (long long)n);
 			cell[k] = json_text_or(unit, columns[k], number[k]);
 		}
 		if (!csv_row(ret, cell, COUNT_OF(columns), e))

@@ -263,6 +263,8 @@ class Handover(Shift):
             self.assertEqual((record["assignedHub"], record["deviceId"]), (unit["hub"], unit["device_id"]))
             intent, = self.ledger("SELECT type, job FROM entry WHERE idx = ?", unit["intent"])
             self.assertEqual(intent, ("sign.intent", unit["job"]))
+            (entry,), = self.ledger("SELECT entry FROM entry WHERE idx = ? AND type = 'verdict'", unit["verdict_entry"])
+            self.assertEqual((json.loads(entry)["job"], json.loads(entry)["body"]["verdict"]), (unit["job"], "PASS"))
             self.assertIn(name, unit["left_in_cloud"])
         self.assertEqual((units["SIM0003"]["verdict"], units["SIM0003"]["hub"], units["SIM0003"]["left_in_cloud"]), ("BUILT", "", ""))
         rows = list(csv.DictReader((folder / "WO-7.csv").read_text().splitlines()))
