@@ -27,7 +27,7 @@ def hashes(text, element):
 def main(out, page, openapi):
     lead = pathlib.Path(page).read_bytes()
     text = lead.decode()
-    policy = ("default-src 'none'; script-src %s; style-src %s; connect-src 'self'; base-uri 'none'; form-action 'none'; "
+    policy = ("default-src 'none'; script-src %s; style-src %s; connect-src 'self'; img-src data:; base-uri 'none'; form-action 'none'; "
               "frame-ancestors 'none'" % (hashes(text, "script"), hashes(text, "style")))
     described = json.dumps(json.loads(pathlib.Path(openapi).read_text()), separators=(",", ":")).encode()
     pathlib.Path(out).write_text('#include "station/api/page.h"\n\n'
