@@ -8,7 +8,8 @@
 #include <string.h>
 
 static const struct command *const commands[] = {
-	&run_command,	     &training_command,	 &devices_command,	 &slots_learn_command,	 &status_command,     &watch_command,	&upload_command, &console_command,
+	&run_command,	     &training_command,	 &devices_command,    &slots_learn_command,
+	&status_command,     &watch_command,	 &upload_command,     &console_command,
 	&check_config_command, &check_cloud_command, &group_ensure_command, &ca_init_command, &ca_prove_command,
 	&people_init_command, &people_add_command, &people_remove_command, &people_list_command, &people_roles_command,
 	&id_command,	     &audit_verify_command, &report_command,	     &stages_command,
@@ -20,7 +21,8 @@ static void usage(FILE *out)
 	fprintf(out, "station %s: enrolls devices into Azure IoT Hub Device Provisioning Service\n\n", STATION_VERSION);
 	for (size_t i = 0; i < COUNT_OF(commands); i++)
 		fprintf(out, "  %-14s %-44s %s\n", commands[i]->name, commands[i]->usage, commands[i]->summary);
-	fprintf(out, "\nExit codes: 0 done, 1 failed, 2 not understood, 3 the line is not fit to start or go on, 4 it must be started again.\n");
+	fprintf(out, "\nExit codes: 0 done, 1 failed, 2 not understood, 3 the line is not fit to start or go on, "
+		"4 it must be started again.\n");
 }
 
 /* The same for programs, with tabs between: the manual page and the shell's completion are made of it. */

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* What the line tells the service manager that started it: that it is ready, how it stands, that it still moves, that it stops
- * (sd_notify(3); the protocol is a datagram of NAME=VALUE lines to $NOTIFY_SOCKET). Without a manager nothing is said. A manager that
- * does not read is no matter of the line's: what cannot be sent at once is dropped. */
+ * (sd_notify(3); the protocol is a datagram of NAME=VALUE lines to $NOTIFY_SOCKET). Without a manager nothing is said. A manager
+ * that does not read is no matter of the line's: what cannot be sent at once is dropped. */
 #ifndef STATION_NOTIFY_H
 #define STATION_NOTIFY_H
 

@@ -17,6 +17,7 @@
 /* The longest that there is: a training CA that ends would only be in the way. */
 #define CA_DAYS 18250
 #define ORDER_COUNT 100000
+#define OWN_PLACE "finish = no\nkey_handle = " TRAINING_KEY_HANDLE "\nexisting_key = replace\n"
 
 bool training_path(const struct config *real, const char *name, char *out, size_t room, struct err *e)
 {
@@ -129,8 +130,8 @@ static const struct taken {
 	{"people", (const char *const[]){"file", NULL}},
 	{"scanner", (const char *const[]){NULL}},
 	{"lots", (const char *const[]){"orders", "trays", "handover", NULL}},
-	{"profile", (const char *const[]){"hub", "allocation", "rehearse_here", "keep_registration", "twin", "ek_roots", "finish", "key_handle",
-					  "existing_key", "order", NULL}},
+	{"profile", (const char *const[]){"hub", "allocation", "rehearse_here", "keep_registration", "twin", "ek_roots", "finish",
+					  "key_handle", "existing_key", "order", NULL}},
 	{"slot", (const char *const[]){NULL}},
 };
 
@@ -174,7 +175,7 @@ static bool add_profile(const struct config *real, const char *name, struct byte
 			p = &real->profile[i];
 	const struct driver *driver = p ? driver_real(p->driver) : NULL;
 	bool own_place = driver && driver->proof == PROOF_TPM && p->attestation != ATTEST_TPM;
-	return !p || (bytes_printf(ret, e, "finish = no\n%s", own_place ? "key_handle = " TRAINING_KEY_HANDLE "\nexisting_key = replace\n" : "") &&
+	return !p || (bytes_add_text(ret, own_place ? OWN_PLACE : "finish = no\n", e) &&
 		      add_path(ret, "ek_roots", p->ek_roots_path, e) && add_path(ret, "twin", p->twin_path, e));
 }
 

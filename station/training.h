@@ -2,9 +2,10 @@
 /* Training: the line as it is, with its jig, its slots and its products, against an emulated service, a CA and a ledger of its own.
  * Nothing of it is real, and nothing real is touched: everything lies below STATE/training, and goes with that folder.
  *
- * What a training line is comes from the real one's configuration, as text: the sections of people, scanner, jig, profiles and slots are
- * taken over, those of the service, the CA, the MES and the API are not. A unit's factory mode is never closed, and its key is made at a
- * handle of its own, where an earlier training's key may be replaced; a unit that has only one place for a key keeps the one it has. */
+ * What a training line is comes from the real one's configuration, as text: the sections of people, scanner, jig, profiles and
+ * slots are taken over, those of the service, the CA, the MES and the API are not. A unit's factory mode is never closed, and its
+ * key is made at a handle of its own, where an earlier training's key may be replaced; a unit that has only one place for a key
+ * keeps the one it has. */
 #ifndef STATION_TRAINING_H
 #define STATION_TRAINING_H
 
@@ -17,8 +18,8 @@
 /* STATE/training/NAME of the real line's state. E_FILE. */
 WARN_UNUSED bool training_path(const struct config *real, const char *name, char *out, size_t room, struct err *e);
 
-/* Makes STATE/training: a passphrase, a CA whose subjects say TRAINING and whose root nobody can use again, and for each profile the
- * order TRAINING-PROFILE. What is there stays. E_FILE, E_CA_FILE. */
+/* Makes STATE/training: a passphrase, a CA whose subjects say TRAINING and whose root nobody can use again, and for each profile
+ * the order TRAINING-PROFILE. What is there stays. E_FILE, E_CA_FILE. */
 WARN_UNUSED bool training_prepare(const struct config *real, struct err *e);
 
 /* Keeps the real line from running meanwhile; *ret is to be closed. E_DB_LOCKED if it runs. */

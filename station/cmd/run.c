@@ -167,8 +167,8 @@ static bool open_all(struct run *r, const struct config *config, const struct la
 	       (!atomic_load(&r->desk.unasked) || offline_start(&r->line, on_asked, r, &r->offline, e));
 }
 
-/* A sign of life for the service manager, once the line has answered itself what it answers clients: a lock that is never given back,
- * of a slot, the uplink or the ledger, ends the signs. */
+/* A sign of life for the service manager, once the line has answered itself what it answers clients: a lock that is never given
+ * back, of a slot, the uplink or the ledger, ends the signs. */
 static void show_life(struct run *r)
 {
 	struct err ignored = {0};
