@@ -86,6 +86,8 @@ static bool set_tls(struct http *h, const struct http_setup *s)
 	if (s->ca_file && *s->ca_file)
 		ok = ok && SET(h, CURLOPT_CAINFO, s->ca_file) && SET(h, CURLOPT_CAPATH, NULL)
 		     && SET(h, CURLOPT_PROXY_CAINFO, s->ca_file) && SET(h, CURLOPT_PROXY_CAPATH, NULL);
+	if (s->certificate)
+		ok = ok && SET(h, CURLOPT_SSLCERT, s->certificate) && SET(h, CURLOPT_SSLKEY, s->key);
 	return ok;
 }
 
@@ -94,7 +96,7 @@ static bool set_way(struct http *h, const struct http_setup *s)
 	/* An empty proxy and an empty exception keep libcurl from looking into the environment. */
 	bool ok = SET(h, CURLOPT_PROXY, s->proxy ? s->proxy : "") && SET(h, CURLOPT_NOPROXY, "")
 		  && SET(h, CURLOPT_HTTPPROXYTUNNEL, 1L) && SET(h, CURLOPT_HEADEROPT, (long)CURLHEADER_SEPARATE)
-		  && SET(h, CURLOPT_PROTOCOLS_STR, "https") && SET(h, CURLOPT_FOLLOWLOCATION, 0L)
+		  && SET(h, CURLOPT_PROTOCOLS_STR, s->plain ? "https,http" : "https") && SET(h, CURLOPT_FOLLOWLOCATION, 0L)
 		  && SET(h, CURLOPT_NOSIGNAL, 1L)
 		  && SET(h, CURLOPT_HTTP_VERSION, (long)CURL_HTTP_VERSION_1_1)
 		  && SET(h, CURLOPT_CONNECTTIMEOUT_MS, (long)(s->connect_ms > 0 ? s->connect_ms : HTTP_CONNECT_MS))
@@ -340,16 +342,19 @@ static void slist_fini(struct slist *s)
 }
 AUTO_DEFINE(slist, struct slist)
 
-static bool header_add(struct slist *s, const char *name, const char *value, struct err *e)
+static bool header_append(struct slist *s, const char *line, struct err *e)
 {
-	AUTO(bytes) struct bytes line = {.secret = true};
-	if (!bytes_printf(&line, e, "%s: %s", name, value))
-		return false;
-	struct curl_slist *longer = curl_slist_append(s->list, bytes_text(&line));
+	struct curl_slist *longer = curl_slist_append(s->list, line);
 	if (!longer)
 		return err_set(e, E_NOMEM, "request");
 	s->list = longer;
 	return true;
+}
+
+static bool header_add(struct slist *s, const char *name, const char *value, struct err *e)
+{
+	AUTO(bytes) struct bytes line = {.secret = true};
+	return bytes_printf(&line, e, "%s: %s", name, value) && header_append(s, bytes_text(&line), e);
 }
 
 static bool headers_of(const struct http_request *q, struct slist *ret, struct err *e)
@@ -360,6 +365,8 @@ static bool headers_of(const struct http_request *q, struct slist *ret, struct e
 	ok = ok && header_add(ret, "Content-Type", q->body ? "application/json; charset=utf-8" : "", e);
 	if (q->if_match)
 		ok = ok && header_add(ret, "If-Match", q->if_match, e);
+	for (const char *const *more = q->headers; ok && more && *more; more++)
+		ok = header_append(ret, *more, e);
 	if (q->authorization)
 		ok = ok && header_add(ret, "Authorization", bytes_text(q->authorization), e);
 	return ok;

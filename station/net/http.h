@@ -24,6 +24,8 @@ struct http_setup {
 	const char *ca_file;	/* PEM of what is trusted, instead of the system's store; NULL: the system's */
 	const char *proxy;	/* "http://HOST:PORT"; NULL: none */
 	const struct bytes *proxy_login;	/* secret "USER:PASSWORD"; NULL or empty: none */
+	const char *certificate, *key;	/* PEM files, for mutual TLS with a key of this machine; NULL: none */
+	bool plain;		/* http:// is allowed too: what it carries has proofs of its own */
 	int connect_ms;		/* greatest time for name, TCP and TLS; 0: HTTP_CONNECT_MS */
 };
 
@@ -40,6 +42,7 @@ struct http_request {
 	const char *method;	/* GET, PUT, POST, DELETE */
 	const char *url;
 	const struct bytes *authorization;	/* value of the header, secret; NULL: none */
+	const char *const *headers;	/* more of them, "Name: value", NULL at the end; NULL: none */
 	const char *if_match;	/* value of the header; NULL: none */
 	const char *body;	/* JSON, NULL: none */
 	size_t body_len;
