@@ -85,8 +85,8 @@ static bool add_unit(void *ctx, const struct job_row *row)
 	sha256_of(row->leaf.data, row->leaf.len, leaf);
 	if (row->leaf.len)
 		hex_encode(row->cert_serial, CERT_SERIAL, serial);
-	json_t *unit = json_pack("{s:s, s:s, s:s, s:s, s:s, s:s, s:s, s:s}", "serial", row->serial, "label", last.label, "model", row->model,
-				 "revision", row->revision, "verdict", verdict_name(row->verdict), "code", row->error,
+	json_t *unit = json_pack("{s:s, s:s, s:s, s:s, s:s, s:s, s:s, s:s}", "serial", row->serial, "label", last.label, "model",
+				 row->model, "revision", row->revision, "verdict", verdict_name(row->verdict), "code", row->error,
 				 "registration_id", row->registration_id, "attestation", attestation_of(w->l, row));
 	json_object_update_new(unit, json_pack("{s:s, s:s, s:s, s:I, s:I, s:s, s:i, s:s}", "hub", row->hub, "device_id", row->device_id,
 					       "certificate_serial", serial, "intent", (json_int_t)row->intent_index, "verdict_entry",

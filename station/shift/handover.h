@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* What a closed lot leaves: LOT.json and LOT.csv in [lots] handover, each whole or not there at all. One row per unit: serial,
- * label, registration id, attestation, leaf hash, EK hash, hub, device id, verdict, receipt (index of the intent and of the verdict's entry), and what
- * its rehearsal left in the cloud; and one signed checkpoint over all of them. docs/lots.md has the columns. */
+ * label, registration id, attestation, leaf hash, EK hash, hub, device id, verdict, receipt (index of the intent and of the
+ * verdict's entry), and what its rehearsal left in the cloud; and one signed checkpoint over all of them. docs/lots.md has the
+ * columns. */
 #ifndef STATION_SHIFT_HANDOVER_H
 #define STATION_SHIFT_HANDOVER_H
 

@@ -38,18 +38,27 @@ static bool is_ours(const struct bytes *body, const json_t *theirs, struct err *
 	return json_parse((const char *)body->data, body->len, &ours, e) && individual_is_same(ours, theirs, NULL, e);
 }
 
-/* Removes the entry of this body, and no other: what is there is read, compared, and removed by its etag. */
-static bool remove_entry(struct dps *dps, const char *id, const struct bytes *body, struct err *e)
+/* A block that an earlier try has put in its place. */
+static bool is_block(const char *id, const struct bytes *leaf, const json_t *theirs)
+{
+	AUTO(bytes) struct bytes body = {.max = OUTBOX_BODY_MAX};
+	struct err differs = {0};
+	return leaf && block_body(id, leaf, &body, &differs) && is_ours(&body, theirs, &differs);
+}
+
+/* Removes the entry of this body, and no other: what is there is read, compared, and removed by its etag. `blocks`: a block of this
+ * certificate may stand there by now; or NULL. */
+static bool remove_entry(struct dps *dps, const char *id, const struct bytes *body, const struct bytes *blocks, struct err *e)
 {
 	AUTO(json) json_t *theirs = NULL;
 	bool found = false;
 	if (!dps_get_individual(dps, id, deadline(), &found, &theirs, e))
 		return false;
-	return !found || (is_ours(body, theirs, e) &&
-			  dps_delete_individual(dps, id, json_text_or(theirs, "etag", NULL), deadline(), e));
+	return !found || is_block(id, blocks, theirs) ||
+	       (is_ours(body, theirs, e) && dps_delete_individual(dps, id, json_text_or(theirs, "etag", NULL), deadline(), e));
 }
 
-/* Puts a disabled entry before a unit that came by a group. One of an earlier try is as good. */
+/* Puts a disabled entry before the groups. One of an earlier try is as good. */
 static bool put_block(struct dps *dps, const char *id, const struct bytes *leaf, struct err *e)
 {
 	AUTO(bytes) struct bytes body = {.max = OUTBOX_BODY_MAX};
@@ -72,32 +81,54 @@ static bool put_block(struct dps *dps, const char *id, const struct bytes *leaf,
 struct unit {
 	struct job_row row;
 	struct outbox_row entry;	/* of its own, that it has; else registration_id "" */
-	bool blocks;			/* it came by a group, with a certificate */
+	bool blocks;			/* it has a certificate by which it could come as a member of a group */
+	struct lot_block block;		/* of an order that was taken back before, and which it never got rid of; or empty */
 };
 
 static void unit_fini(struct unit *u)
 {
 	job_row_fini(&u->row);
 	outbox_row_fini(&u->entry);
+	bytes_fini(&u->block.leaf);
 }
 AUTO_DEFINE(unit, struct unit)
+
+/* A group of this configuration holds the CA from which all leaves hang, also those of units with an entry of their own. */
+static bool has_groups(const struct config *c)
+{
+	for (size_t i = 0; i < c->profile_count; i++)
+		if (c->profile[i].attestation == ATTEST_X509_GROUP)
+			return true;
+	return false;
+}
 
 /* *ret_due false: it has no place any more, because it is reverted. */
 static bool load_unit(const struct revert *r, const char *job, struct unit *ret, bool *ret_due, struct err *e)
 {
-	bool found = false, entry = false;
+	bool found = false, entry = false, block = false;
 	if (!lots_has_place(r->l->ledger, r->lot, job, ret_due, e))
 		return false;
 	if (!*ret_due)
 		return true;
-	if (!jobs_find(r->l->ledger, JOB_BY_ID, job, &ret->row, &found, e) || !outbox_find(r->l->ledger, job, &ret->entry, &entry, e))
+	if (!jobs_find(r->l->ledger, JOB_BY_ID, job, &ret->row, &found, e) || !outbox_find(r->l->ledger, job, &ret->entry, &entry, e) ||
+	    !lots_find_block(r->l->ledger, job, &ret->block, &block, e))
 		return false;
 	if (!found)
 		return err_set(e, E_DB_CORRUPT, "lot %s has a place for job %s, which is not there", r->lot, job);
 	if (entry && ret->entry.state == OUTBOX_WITHDRAWN)
 		outbox_row_fini(&ret->entry);
-	ret->blocks = !ret->entry.registration_id[0] && ret->row.leaf.len > 0;
+	ret->blocks = ret->row.leaf.len > 0 && (!ret->entry.registration_id[0] || has_groups(r->l->config));
 	return true;
+}
+
+/* The block of an older certificate gives way to that of this one. */
+static bool remove_old_block(struct dps *dps, const struct unit *u, struct err *e)
+{
+	AUTO(bytes) struct bytes body = {.max = OUTBOX_BODY_MAX};
+	if (!u->blocks || !u->block.leaf.len)
+		return true;
+	return block_body(u->block.registration_id, &u->block.leaf, &body, e) &&
+	       remove_entry(dps, u->block.registration_id, &body, &u->row.leaf, e);
 }
 
 /* First the way in, then the record of who came by it. */
@@ -105,9 +136,10 @@ static bool tell_service(const struct revert *r, const struct unit *u, struct er
 {
 	struct dps *dps = r->l->dps;
 	const char *id = u->row.registration_id;
-	if (u->entry.registration_id[0] && !remove_entry(dps, u->entry.registration_id, &u->entry.body, e))
+	const struct bytes *leaf = u->blocks ? &u->row.leaf : NULL;
+	if (u->entry.registration_id[0] && !remove_entry(dps, u->entry.registration_id, &u->entry.body, leaf, e))
 		return false;
-	if (u->blocks && !put_block(dps, id, &u->row.leaf, e))
+	if (leaf && (!remove_old_block(dps, u, e) || !put_block(dps, id, leaf, e)))
 		return false;
 	return !id[0] || dps_delete_registration(dps, id, deadline(), e);
 }
@@ -119,9 +151,9 @@ static json_t *entry_body(const struct revert *r, const struct unit *u)
 	sha256_of(u->row.leaf.data, u->row.leaf.len, hash);
 	if (u->row.leaf.len)
 		hex_encode(hash, SHA256_SIZE, leaf);
-	return json_pack("{s:s, s:s, s:s, s:s, s:s, s:s, s:s, s:I}", "lot", r->lot, "first", r->first, "second", r->second, "serial",
-			 u->row.serial, "registration_id", u->row.registration_id, "entry",
-			 u->entry.registration_id[0] ? "removed" : u->blocks ? "blocked" : "none", "leaf_sha256", leaf, "intent",
+	return json_pack("{s:s, s:s, s:s, s:s, s:s, s:b, s:b, s:s, s:I}", "lot", r->lot, "first", r->first, "second", r->second, "serial",
+			 u->row.serial, "registration_id", u->row.registration_id, "removed",
+			 u->entry.registration_id[0] != '\0', "blocked", u->blocks, "leaf_sha256", leaf, "intent",
 			 (json_int_t)u->row.intent_index);
 }
 
@@ -149,7 +181,7 @@ static bool write_all(const struct revert *r, struct unit *u, const json_t *body
 	if (!audit_append(l, "unit.reverted", row->id, body, now, &index, e) || !outbox_withdraw(l, row->id, now, e) ||
 	    !jobs_drop_trace(l, row->id, "registration", dps_endpoint(r->l->dps), row->registration_id, e) ||
 	    !TEXT_COPY(block.registration_id, row->registration_id, e) ||
-	    (u->blocks && !lots_put_block(l, row->id, &block, now, e)))
+	    (u->blocks && (!lots_drop_block(l, row->id, e) || !lots_put_block(l, row->id, &block, now, e))))
 		return false;
 	forget_order(row, now);
 	return lots_give_up_place(l, r->lot, row->id, e) && jobs_put(l, row, e);
@@ -313,7 +345,7 @@ bool revert_unblock(struct job *j, struct err *e)
 	if (!lots_find_block(j->line->ledger, j->row.id, &block, &found, e))
 		return false;
 	bool ok = !found || (block_body(block.registration_id, &block.leaf, &body, e) &&
-			     remove_entry(j->line->dps, block.registration_id, &body, e) &&
+			     remove_entry(j->line->dps, block.registration_id, &body, NULL, e) &&
 			     write_unblocked(j, block.registration_id, e));
 	bytes_fini(&block.leaf);
 	return ok;
