@@ -10,7 +10,7 @@
 #define BLOCK ((size_t)8 << 10)
 #define BATCH ((size_t)32 << 10)	/* events put together for one reader */
 #define SNAPSHOT_MAX ((size_t)1 << 20)
-#define READER_PATIENCE_MS 15000
+#define READER_PATIENCE_MS 10000
 #define RETRY_MS 2000
 
 struct told {
