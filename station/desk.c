@@ -20,6 +20,9 @@ static const struct desk_request requests[] = {
 	{"scan", true, desk_scan},
 	{"pin", true, desk_pin},
 	{"hold", true, desk_hold},
+	{"preflight", false, desk_preflight},
+	{"queue", false, desk_queue},
+	{"retry", true, desk_retry},
 	{"lot", false, desk_lot},
 	{"lots", false, desk_lots},
 	{"lot-open", true, desk_lot_open},
@@ -139,6 +142,7 @@ json_t *desk_status(struct desk *d, const json_t *request, struct err *e)
 	json_t *status = json_pack("{s:o, s:o, s:o, s:o, s:{s:I,s:s}}", "station", desk_station(d), "slots", slots, "counts",
 				   desk_counts(d), "outbox", outbox_json(d), "audit", "size", (json_int_t)size, "root", hex);
 	json_object_set_new(status, "shift", desk_shift_json(d));
+	json_object_set_new(status, "mes", desk_mes_json(d));
 	return status ? status : ((void)err_set(e, E_NOMEM, "status"), NULL);
 }
 

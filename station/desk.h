@@ -42,6 +42,8 @@ json_t *desk_upload(struct desk *d, const json_t *request, struct err *e);
 json_t *desk_scan(struct desk *d, const json_t *request, struct err *e);
 json_t *desk_pin(struct desk *d, const json_t *request, struct err *e);
 json_t *desk_hold(struct desk *d, const json_t *request, struct err *e);
+json_t *desk_queue(struct desk *d, const json_t *request, struct err *e);
+json_t *desk_retry(struct desk *d, const json_t *request, struct err *e);
 json_t *desk_lot(struct desk *d, const json_t *request, struct err *e);
 json_t *desk_lots(struct desk *d, const json_t *request, struct err *e);
 json_t *desk_lot_open(struct desk *d, const json_t *request, struct err *e);
@@ -49,8 +51,11 @@ json_t *desk_lot_close(struct desk *d, const json_t *request, struct err *e);
 json_t *desk_results(struct desk *d, const json_t *request, struct err *e);
 json_t *desk_unit(struct desk *d, const json_t *request, struct err *e);
 json_t *desk_units(struct desk *d, const json_t *request, struct err *e);
+json_t *desk_preflight(struct desk *d, const json_t *request, struct err *e);
 json_t *desk_journal(struct desk *d, const json_t *request, struct err *e);
 
+/* The MES's object. */
+json_t *desk_mes_json(struct desk *d);
 /* The shift's object, and telling all of it. */
 json_t *desk_shift_json(struct desk *d);
 void desk_tell_shift(struct desk *d);

@@ -7,6 +7,7 @@
 #include "station/way.h"
 
 #include <dirent.h>
+#include <errno.h>
 #include <libgen.h>
 #include <limits.h>
 #include <stdio.h>
@@ -72,30 +73,32 @@ static bool clock_is_sane(const struct config *c, struct err *e)
 	return clock_wall_ms() >= CLOCK_EARLIEST_MS || err_set(e, E_CLOCK, "it is not %s", now);
 }
 
+/* The state's directory, or the one in which it will be made. */
 static bool disk_has_room(const struct config *c, struct err *e)
 {
 	struct statvfs fs;
-	if (statvfs(c->state_dir, &fs) < 0)
+	char parent[PATH_MAX];
+	snprintf(parent, sizeof(parent), "%s", c->state_dir);
+	if (statvfs(c->state_dir, &fs) < 0 && (errno != ENOENT || statvfs(dirname(parent), &fs) < 0))
 		return err_errno(e, E_FILE, "%s", c->state_dir);
 	unsigned long long free_bytes = (unsigned long long)fs.f_bavail * fs.f_frsize;
 	return free_bytes >= DISK_MIN_BYTES ||
 	       err_set(e, E_DB_FULL, "%llu MiB are free at %s, %u are needed", free_bytes >> 20, c->state_dir, DISK_MIN_BYTES >> 20);
 }
 
+const struct preflight_claim preflight_claims[] = {
+	{"drivers", "every profile's driver is in this build", drivers_exist},
+	{"root key", "no root's private key is readable here", no_root_key_is_readable},
+	{"clock", "the clock is sane", clock_is_sane},
+	{"disk", "the disk has room", disk_has_room},
+};
+const size_t preflight_claim_count = COUNT_OF(preflight_claims);
+
 bool preflight_local(const struct config *c, preflight_row *row, void *ctx, struct err *e)
 {
-	static const struct {
-		const char *name, *claim;
-		bool (*holds)(const struct config *c, struct err *e);
-	} claims[] = {
-		{"drivers", "every profile's driver is in this build", drivers_exist},
-		{"root key", "no root's private key is readable here", no_root_key_is_readable},
-		{"clock", "the clock is sane", clock_is_sane},
-		{"disk", "the disk has room", disk_has_room},
-	};
-	for (size_t i = 0; i < COUNT_OF(claims); i++) {
-		bool ok = claims[i].holds(c, e);
-		row(ctx, claims[i].name, ok, ok ? claims[i].claim : e->what);
+	for (size_t i = 0; i < preflight_claim_count; i++) {
+		bool ok = preflight_claims[i].holds(c, e);
+		row(ctx, preflight_claims[i].name, ok, ok ? preflight_claims[i].claim : e->what);
 		if (!ok)
 			return false;
 	}

@@ -7,6 +7,14 @@
 #include "station/dps/check.h"
 #include "station/line.h"
 
+/* A claim that needs no open line. */
+struct preflight_claim {
+	const char *name, *claim;
+	bool (*holds)(const struct config *c, struct err *e);
+};
+extern const struct preflight_claim preflight_claims[];
+extern const size_t preflight_claim_count;
+
 typedef void preflight_row(void *ctx, const char *name, bool ok, const char *text);
 
 /* What these profiles need of the service: to read each one's group, or to write entries of their units' own. */

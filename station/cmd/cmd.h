@@ -26,7 +26,7 @@ struct command_option {
 };
 WARN_UNUSED bool command_options(int *argc, char **argv, const struct command_option *options, struct err *e);
 
-extern const struct command run_command, slots_learn_command, training_command, devices_command, id_command, check_config_command,
+extern const struct command run_command, preflight_command, slots_learn_command, training_command, devices_command, id_command, check_config_command,
 	check_cloud_command,
 	group_ensure_command, ca_init_command, ca_prove_command, audit_verify_command, report_command, stages_command,
 	status_command, watch_command, upload_command, console_command, people_init_command, people_add_command, people_remove_command,
