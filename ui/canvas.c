@@ -222,7 +222,9 @@ void canvas_box(struct canvas *c, int row, int col, int rows, int cols, const ch
 void canvas_bar(struct canvas *c, int row, int col, int width, enum style style, int64_t done, int64_t of)
 {
 	int w;
-	int64_t full = of > 0 && done > 0 ? (done < of ? done * width / of : width) : 0;
+	int64_t full = 0;
+	if (of > 0 && done > 0)
+		full = done < of ? (int64_t)((double)done / (double)of * width) : width;
 	for (int k = 0; k < width; k++)
 		put_cell(c, row, col + k, shown(c, k < full ? 0x2588 : 0x2591, &w), style);
 }

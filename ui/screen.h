@@ -20,11 +20,15 @@ enum key {
 	KEYS_F1, KEYS_F2, KEYS_F3, KEYS_F4, KEYS_F5, KEYS_F6, KEYS_F7, KEYS_F8, KEYS_F9, KEYS_F10,
 };
 
+#define VIEW_PAGES 64
+
 /* Where the operator looks; survives a change of screen and the loss of the line. */
 struct view {
 	int selected;	/* index of a slot; brought within the model's before each use */
 	struct tray tray;	/* as last drawn */
 	int page;	/* of a screen with pages, from 0 */
+	int page_rows;	/* of the journal: how many entries a page has, as last drawn */
+	int64_t before[VIEW_PAGES];	/* of the journal: the index before which a page begins */
 	char search[65];	/* of the journal: the code that was sent last while it was shown */
 	const json_t *answer;	/* to what the screen wanted; lent; NULL: none yet */
 	const char *typed;	/* what a person writes on the scan line; NULL: nothing */

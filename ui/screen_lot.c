@@ -12,6 +12,13 @@ static json_t *wants(const struct view *v, const struct model *m)
 	return json_pack("{s:s}", "do", "lot");
 }
 
+/* A number of things, brought within what can be reckoned with. */
+static int64_t number(const json_t *j, const char *member)
+{
+	int64_t n = json_int_or(j, member, 0);
+	return n < 0 ? 0 : n > 1000000000 ? 1000000000 : n;
+}
+
 static int64_t percent(int64_t part, int64_t of)
 {
 	return of > 0 ? part * 100 / of : 0;
@@ -22,8 +29,8 @@ static int draw_sums(struct canvas *c, int row, const json_t *lot)
 	static const struct { const char *member, *word; } counts[] = {
 		{"pass", "PASS"}, {"built", "BUILT"}, {"hold", "HOLD"}, {"fail", "FAIL"},
 	};
-	int64_t units = json_int_or(lot, "units", 0), taken = json_int_or(lot, "taken", 0), count = json_int_or(lot, "count", 0);
-	int64_t first = json_int_or(lot, "first_pass", 0), takt = json_int_or(lot, "takt_ms", 0);
+	int64_t units = number(lot, "units"), taken = number(lot, "taken"), count = number(lot, "count");
+	int64_t first = number(lot, "first_pass"), takt = number(lot, "takt_ms");
 	canvas_printf(c, row, 1, c->cols - 2, STYLE_TITLE, "lot %s  %s  profile %s  %s", json_text_or(lot, "id", ""),
 		      json_text_or(lot, "product", ""), json_text_or(lot, "profile", ""), json_text_or(lot, "state", ""));
 	canvas_printf(c, row + 1, 1, 30, STYLE_NORMAL, "identities %lld of %lld", (long long)taken, (long long)count);
@@ -31,27 +38,28 @@ static int draw_sums(struct canvas *c, int row, const json_t *lot)
 	int col = 1;
 	for (size_t i = 0; i < COUNT_OF(counts); i++)
 		col += canvas_printf(c, row + 2, col, c->cols - col, STYLE_NORMAL, "%s %lld  ", counts[i].word,
-				     (long long)json_int_or(lot, counts[i].member, 0));
+				     (long long)number(lot, counts[i].member));
 	canvas_printf(c, row + 3, 1, c->cols - 2, STYLE_NORMAL, "first-pass yield %lld %% of %lld units   takt %lld.%lld s",
 		      (long long)percent(first, units), (long long)units, (long long)(takt / 1000), (long long)(takt % 1000 / 100));
 	return row + 5;
 }
 
+/* In as many columns as the rows need, in the left half. */
 static void draw_slots(struct canvas *c, int row, int last, const json_t *slots)
 {
 	size_t i;
 	const json_t *slot;
-	int columns = json_array_size(slots) > 16 ? 2 : 1;
-	int per = ((int)json_array_size(slots) + columns - 1) / columns;
+	int count = (int)json_array_size(slots), per = last - row - 1 > 0 ? last - row - 1 : 1;
+	int columns = count > per ? (count + per - 1) / per : 1, width = (c->cols / 2 - 2) / columns, bar = width - 15 < 20 ? width - 15 : 20;
 	canvas_text(c, row, 1, 40, STYLE_DIM, "first pass by slot");
 	json_array_foreach(slots, i, slot) {
-		int at = row + 1 + (int)i % per, col = 1 + (int)i / per * 20;
-		int64_t units = json_int_or(slot, "units", 0), first = json_int_or(slot, "first_pass", 0);
-		if (at >= last)
-			continue;
+		int at = row + 1 + (int)i % per, col = 1 + (int)i / per * width;
+		int64_t units = number(slot, "units"), first = number(slot, "first_pass");
+		enum style style = first < units ? STYLE_WAIT : STYLE_GOOD;
 		canvas_text(c, at, col, 5, STYLE_NORMAL, json_text_or(slot, "name", ""));
-		canvas_bar(c, at, col + 6, columns == 1 ? 16 : 6, STYLE_GOOD, first, units);
-		canvas_printf(c, at, col + (columns == 1 ? 24 : 13), 7, STYLE_NORMAL, "%lld/%lld", (long long)first, (long long)units);
+		canvas_bar(c, at, col + 6, bar, style, first, units);
+		canvas_printf(c, at, col + (bar > 0 ? 7 + bar : 4), width - (bar > 0 ? 8 + bar : 5), STYLE_NORMAL, "%lld/%lld", (long long)first,
+			      (long long)units);
 	}
 }
 
@@ -61,14 +69,14 @@ static int draw_failures(struct canvas *c, int row, int col, int last, const jso
 	const json_t *f;
 	int64_t most = 1;
 	json_array_foreach(failures, i, f)
-		most = json_int_or(f, "count", 0) > most ? json_int_or(f, "count", 0) : most;
+		most = number(f, "count") > most ? number(f, "count") : most;
 	canvas_text(c, row++, col, 30, STYLE_DIM, "what was not PASS");
 	json_array_foreach(failures, i, f) {
 		if (row >= last)
 			break;
 		canvas_text(c, row, col, 10, STYLE_NORMAL, json_text_or(f, "code", ""));
-		canvas_bar(c, row, col + 11, 8, STYLE_BAD, json_int_or(f, "count", 0), most);
-		canvas_printf(c, row++, col + 20, c->cols - col - 21, STYLE_NORMAL, "%3lld %s", (long long)json_int_or(f, "count", 0),
+		canvas_bar(c, row, col + 11, 8, STYLE_BAD, number(f, "count"), most);
+		canvas_printf(c, row++, col + 20, c->cols - col - 21, STYLE_NORMAL, "%3lld %s", (long long)number(f, "count"),
 			      json_text_or(f, "sentence", ""));
 	}
 	return row + 1;
@@ -82,12 +90,12 @@ static void draw_trend(struct canvas *c, int row, int col, const json_t *trend)
 	const json_t *p;
 	int64_t most = 1;
 	json_array_foreach(trend, i, p) {
-		int64_t all = json_int_or(p, "pass", 0) + json_int_or(p, "fail", 0);
+		int64_t all = number(p, "pass") + number(p, "fail");
 		most = all > most ? all : most;
 	}
 	canvas_text(c, row, col, 40, STYLE_DIM, "units over the shift; below, not PASS");
 	json_array_foreach(trend, i, p) {
-		int64_t pass = json_int_or(p, "pass", 0), fail = json_int_or(p, "fail", 0);
+		int64_t pass = number(p, "pass"), fail = number(p, "fail");
 		const char *step = pass + fail ? steps[(pass + fail) * 7 / most] : " ";
 		canvas_text(c, row + 1, col + (int)i, 1, STYLE_GOOD, step);
 		if (fail)

@@ -7,13 +7,26 @@ static json_t *wants(const struct view *v, const struct model *m)
 	return v->answer ? NULL : json_pack("{s:s}", "do", "preflight");	/* once: it asks the service too */
 }
 
+static void draw_sum(struct canvas *c, int row, const json_t *rows)
+{
+	size_t i, bad = 0;
+	const json_t *j;
+	json_array_foreach(rows, i, j)
+		bad += !json_is_true(json_object_get(j, "ok"));
+	canvas_printf(c, row, 1, c->cols - 2, bad ? STYLE_HOLD : STYLE_GOOD, bad ? "%zu of %zu are not ready" : "%zu of %zu are ready",
+		      bad ? bad : json_array_size(rows), json_array_size(rows));
+}
+
 static void draw(struct canvas *c, const struct model *m, struct view *v)
 {
 	size_t i;
 	const json_t *j;
 	int row = SCREEN_TOP, last = c->rows - SCREEN_BOTTOM, width = c->cols - 2;
-	if (!v->answer)
-		canvas_text(c, row + 1, 1, width, STYLE_DIM, "Asking the line.");
+	if (v->answer)
+		draw_sum(c, row, json_object_get(v->answer, "rows"));
+	else
+		canvas_text(c, row, 1, width, STYLE_DIM, "Asking the line.");
+	row += 2;
 	json_array_foreach(json_object_get(v->answer, "rows"), i, j) {
 		bool ok = json_is_true(json_object_get(j, "ok"));
 		if (row >= last)

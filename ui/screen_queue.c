@@ -44,10 +44,15 @@ static void draw(struct canvas *c, const struct model *m, struct view *v)
 	json_array_foreach(json_object_get(json_object_get(v->answer, "mes"), "adapters"), i, j)
 		row = draw_sum(c, row, json_text_or(j, "name", ""), j);
 	canvas_printf(c, ++row, 1, c->cols - 2, STYLE_DIM, "%-8s %-8s %-9s %-24s %s", "to", "state", "since", "unit", "why");
-	json_array_foreach(json_object_get(v->answer, "rows"), i, j) {
+	const json_t *rows = json_object_get(v->answer, "rows");
+	size_t count = json_array_size(rows);
+	json_array_foreach(rows, i, j) {
 		if (++row >= last)
-			break;
-		draw_row(c, row, j);
+			return;
+		if (row == last - 1 && i + 1 < count)
+			canvas_printf(c, row, 1, c->cols - 2, STYLE_DIM, "and %zu more", count - i);
+		else
+			draw_row(c, row, j);
 	}
 }
 

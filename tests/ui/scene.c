@@ -48,6 +48,19 @@ struct model *scene_model(const char *name)
 	return m;
 }
 
+json_t *scene_answer(const char *name)
+{
+	char path[PATH_MAX], file[128];
+	struct err e = {0};
+	AUTO(bytes) struct bytes text = {0};
+	json_t *answer = NULL;
+	snprintf(file, sizeof(file), "%s.json", name);
+	path_of(path, "answers", file);
+	if (!file_read(path, &text, &e) || !json_parse(bytes_text(&text), text.len, &answer, &e))
+		fail_msg("%s: %s", name, e.what);
+	return answer;
+}
+
 /* What must hold for any picture: as many rows as asked, none wider, nothing that could drive a
  * terminal. */
 static void check_harmless(const struct canvas *c)

@@ -10,6 +10,9 @@ struct model *scene_model(const char *name);
 /* Every line of events/NAME.jsonl on top of what the model knows. */
 void scene_add(struct model *m, const char *name);
 
+/* answers/NAME.json: what a line answers to what a screen wants. A new object. */
+json_t *scene_answer(const char *name);
+
 /* Fails unless the screen, drawn of the model, is expected/NAME-COLSxROWS.txt. With
  * $UI_WRITE_EXPECTED set the file is written. */
 void scene_check(const char *name, const char *screen, const struct model *m, struct view *v, int cols, int rows, bool ascii);

@@ -114,6 +114,114 @@ static void sixty_four_slots_are_a_summary_in_the_jigs_order_with_the_exceptions
 	free(m);
 }
 
+/* A screen with the answer to what it wants, and before that answer came. */
+static void check_answered(const char *screen, const char *answer)
+{
+	char name[64];
+	struct model *m = scene_of_16("done16");
+	AUTO(json) json_t *owned = scene_answer(answer);
+	struct view v = {.selected = 2, .answer = owned}, asking = {.selected = 2};
+	snprintf(name, sizeof(name), "screen-%s", answer);
+	check_both(name, screen, m, &v, false);
+	snprintf(name, sizeof(name), "screen-%s-ascii", answer);
+	scene_check(name, screen, m, &v, 80, 24, true);
+	snprintf(name, sizeof(name), "screen-%s-asking", screen);
+	scene_check(name, screen, m, &asking, 80, 24, false);
+	free(m);
+}
+
+static void lot_shows_yield_takt_failures_and_the_trend_over_the_shift(void **state)
+{
+	check_answered("lot", "lot");
+	check_answered("lot", "lot-none");
+}
+
+static void journal_shows_entries_newest_first(void **state)
+{
+	check_answered("journal", "journal");
+	check_answered("journal", "journal-none");
+}
+
+static void queue_shows_what_waits_and_what_went_aside(void **state)
+{
+	check_answered("queue", "queue");
+}
+
+static void preflight_says_what_to_do(void **state)
+{
+	check_answered("preflight", "preflight");
+}
+
+static void unit_shows_what_is_on_record_on_a_second_page_or_beside(void **state)
+{
+	struct model *m = scene_of_16("done16");
+	AUTO(json) json_t *answer = scene_answer("unit");
+	struct view v = {.selected = 2, .answer = answer, .page = 1}, other = {.selected = 3, .answer = answer, .page = 1};
+	check_both("screen-unit", "unit", m, &v, false);
+	scene_check("screen-unit-other", "unit", m, &other, 80, 24, false);	/* another unit's answer is not its record */
+	free(m);
+}
+
+/* In the order of screen_table. */
+static const char *const screens_and_answers[] = {NULL, "lot", "queue", "journal", "unit", "preflight", NULL};
+
+static void asks(const char *screen, const struct model *m, const struct view *v, const char *text)
+{
+	struct err e = {0};
+	AUTO(json) json_t *got = screen_find(screen)->wants(v, m), *want = NULL;
+	if (!text) {
+		assert_null(got);
+		return;
+	}
+	assert_true(json_parse(text, strlen(text), &want, &e));
+	assert_true(json_equal(got, want));
+}
+
+static void screens_ask_the_line_for_what_they_show(void **state)
+{
+	struct model *m = scene_of_16("done16");
+	AUTO(json) json_t *preflight = scene_answer("preflight");
+	struct view v = {.selected = 2};
+	asks("lot", m, &v, "{\"do\":\"lot\"}");
+	asks("queue", m, &v, "{\"do\":\"queue\"}");
+	asks("preflight", m, &v, "{\"do\":\"preflight\"}");
+	asks("unit", m, &v, "{\"do\":\"unit\",\"id\":\"qzk2f3wmlxwt4ks5ds6u7hvgz3pjyxnhjq2ddmvqh6yrkmxv5o02\"}");
+	asks("journal", m, &v, "{\"do\":\"journal\",\"search\":\"\",\"most\":20}");
+	v.answer = preflight;
+	asks("preflight", m, &v, NULL);	/* it asks the service, so once is enough */
+	v.selected = 6;	/* bad before it had a registration id */
+	asks("unit", m, &v, NULL);
+	free(m);
+}
+
+static void journal_goes_back_page_by_page_and_forward_again(void **state)
+{
+	struct model *m = scene_of_16("done16");
+	const struct screen *journal = screen_find("journal");
+	AUTO(json) json_t *answer = scene_answer("journal");
+	AUTO(json) json_t *end = scene_answer("journal-none");
+	AUTO(canvas) struct canvas c = {0};
+	struct err e = {0};
+	struct view v = {.search = "GW"};
+	assert_true(canvas_init(&c, 24, 80, false, &e));
+	screen_draw(journal, &c, m, &v);
+	screen_key(journal, &v, m, KEYS_DOWN);	/* no answer yet */
+	asks("journal", m, &v, "{\"do\":\"journal\",\"search\":\"GW\",\"most\":18}");
+	v.answer = answer;
+	screen_key(journal, &v, m, KEYS_DOWN);
+	screen_key(journal, &v, m, KEYS_DOWN);	/* the answer is still the first page's */
+	asks("journal", m, &v, "{\"do\":\"journal\",\"search\":\"GW\",\"most\":18,\"before\":1200}");
+	v.answer = end;
+	screen_key(journal, &v, m, KEYS_DOWN);	/* there is none older */
+	assert_int_equal(v.page, 1);
+	screen_key(journal, &v, m, KEYS_UP);
+	asks("journal", m, &v, "{\"do\":\"journal\",\"search\":\"GW\",\"most\":18}");
+	assert_int_equal(screen_key(journal, &v, m, KEYS_ESCAPE).what, NEXT_STAY);
+	asks("journal", m, &v, "{\"do\":\"journal\",\"search\":\"\",\"most\":18}");
+	assert_string_equal(screen_key(journal, &v, m, KEYS_ESCAPE).screen, "slots");
+	free(m);
+}
+
 static void unit_screen_shows_all_fields_and_times(void **state)
 {
 	struct view v = {.selected = 3};
@@ -157,19 +265,107 @@ static void hostile_texts_stay_in_their_places(void **state)
 	free(m);
 }
 
+/* Every screen at this size, with the answer that it wants. */
+static void draw_all(const struct model *m, json_t *const *answers, int rows, int cols)
+{
+	struct err e = {0};
+	for (size_t i = 0; screen_table[i]; i++) {
+		struct view v = {.selected = 99, .page = (int)i % 2, .answer = answers[i]};
+		AUTO(canvas) struct canvas c = {0};
+		assert_true(canvas_init(&c, rows, cols, rows % 2, &e));
+		screen_draw(screen_table[i], &c, m, &v);
+		assert_int_equal(v.selected, m->slot_count ? (int)m->slot_count - 1 : 0);
+	}
+}
+
 static void any_size_draws_without_leaving_the_canvas(void **state)
 {
+	static const char *const trays[] = {"tray64", "jig64", "done16", "training16", "work16", "hostile"};
+	json_t *answers[COUNT_OF(screens_and_answers)];
+	for (size_t i = 0; i < COUNT_OF(answers); i++)
+		answers[i] = screens_and_answers[i] ? scene_answer(screens_and_answers[i]) : NULL;
+	for (size_t t = 0; t < COUNT_OF(trays); t++) {
+		struct model *m = strstr(trays[t], "16") ? scene_of_16(trays[t]) : scene_model(trays[t]);
+		int step = t < 2 ? 1 : 7;	/* every size for the fullest, a part of them for the others */
+		for (int rows = 1; rows <= 50; rows += t == 1 ? step : 3 * step)
+			for (int cols = 1; cols <= 130; cols += t == 1 ? step : 2 * step + 1)
+				draw_all(m, answers, rows, cols);
+		free(m);
+	}
+	for (size_t i = 0; i < COUNT_OF(answers); i++)
+		json_decref(answers[i]);
+}
+
+static void a_jig_of_any_form_draws(void **state)
+{
+	static const int rotations[] = {0, 90, 180, 270, 45};
+	json_t *none[COUNT_OF(screens_and_answers)] = {NULL};
 	struct model *m = scene_model("tray64");
-	struct err e = {0};
-	for (int rows = 1; rows < 60; rows += 3)
-		for (int cols = 1; cols < 200; cols += 7)
-			for (const struct screen *const *s = screen_table; *s; s++) {
-				struct view v = {.selected = 99};
-				AUTO(canvas) struct canvas c = {0};
-				assert_true(canvas_init(&c, rows, cols, false, &e));
-				screen_draw(*s, &c, m, &v);
-				assert_int_equal(v.selected, 63);
+	for (int r = 0; r <= 99; r += 11)
+		for (int k = 0; k <= 99; k += 11)
+			for (size_t i = 0; i < COUNT_OF(rotations); i++) {
+				m->jig.rows = r;
+				m->jig.columns = k;
+				m->jig.rotation = rotations[i];
+				for (int s = 0; s < 64; s++) {
+					m->slot[s].row = s % 9;
+					m->slot[s].column = s % 13;
+				}
+				draw_all(m, none, 24, 80);
+				draw_all(m, none, 5, 20);
 			}
+	m->slot_count = 0;
+	draw_all(m, none, 24, 80);
+	free(m);
+}
+
+/* Where the slot's name stands on the tray. */
+static bool find_text(const struct canvas *c, const char *text, int *ret_row, int *ret_col)
+{
+	int n = (int)strlen(text);
+	for (*ret_row = SCREEN_TOP; *ret_row < c->rows; ++*ret_row)
+		for (*ret_col = 0; *ret_col + n <= c->cols; ++*ret_col) {
+			int k = 0;
+			while (k < n && canvas_at(c, *ret_row, *ret_col + k)->c == (uint32_t)text[k])
+				k++;
+			if (k == n)
+				return true;
+		}
+	return false;
+}
+
+static void slots_stand_as_the_operator_sees_the_turned_jig(void **state)
+{
+	/* a jig of 2 rows by 3 columns; slot 1 is built in its upper left, slot 2 in its upper right, slot 3 in its lower left */
+	static const struct { int rotation, at[3][2]; } turns[] = {
+		{0, {{0, 0}, {0, 2}, {1, 0}}}, {90, {{0, 1}, {2, 1}, {0, 0}}}, {180, {{1, 2}, {1, 0}, {0, 2}}}, {270, {{2, 0}, {0, 0}, {2, 1}}},
+	};
+	struct model *m = scene_model("tray8");
+	struct err e = {0};
+	m->slot_count = 3;
+	m->jig.rows = 2;
+	m->jig.columns = 3;
+	for (int i = 0; i < 3; i++) {
+		m->slot[i].row = i == 2 ? 2 : 1;
+		m->slot[i].column = i == 1 ? 3 : 1;
+		m->slot[i].state = SLOT_EMPTY;
+		m->slot[i].serial[0] = '\0';
+	}
+	for (size_t i = 0; i < COUNT_OF(turns); i++) {
+		struct view v = {0};
+		AUTO(canvas) struct canvas c = {0};
+		assert_true(canvas_init(&c, 24, 80, true, &e));
+		m->jig.rotation = turns[i].rotation;
+		screen_draw(screen_find("slots"), &c, m, &v);
+		for (int s = 0; s < 3; s++) {
+			int row = 0, col = 0;
+			char name[8];
+			snprintf(name, sizeof(name), "0%d", s + 1);
+			assert_true(find_text(&c, name, &row, &col));
+			assert_int_equal((row - SCREEN_TOP) / v.tray.height, turns[i].at[s][0]);
+			assert_int_equal(col / v.tray.width, turns[i].at[s][1]);
+		}
+	}
 	free(m);
 }
 
@@ -239,12 +435,21 @@ int main(void)
 		cmocka_unit_test(line_without_a_person_asks_for_a_badge_and_says_what_was_wrong_with_the_last),
 		cmocka_unit_test(training_and_re_check_cannot_be_missed),
 		cmocka_unit_test(sixty_four_slots_are_a_summary_in_the_jigs_order_with_the_exceptions_in_words),
+		cmocka_unit_test(lot_shows_yield_takt_failures_and_the_trend_over_the_shift),
+		cmocka_unit_test(journal_shows_entries_newest_first),
+		cmocka_unit_test(queue_shows_what_waits_and_what_went_aside),
+		cmocka_unit_test(preflight_says_what_to_do),
+		cmocka_unit_test(unit_shows_what_is_on_record_on_a_second_page_or_beside),
+		cmocka_unit_test(screens_ask_the_line_for_what_they_show),
+		cmocka_unit_test(journal_goes_back_page_by_page_and_forward_again),
 		cmocka_unit_test(unit_screen_shows_all_fields_and_times),
 		cmocka_unit_test(help_shows_every_word_with_its_sign),
 		cmocka_unit_test(lost_line_is_said_and_the_old_state_stays),
 		cmocka_unit_test(unfit_line_is_a_full_bar),
 		cmocka_unit_test(hostile_texts_stay_in_their_places),
 		cmocka_unit_test(any_size_draws_without_leaving_the_canvas),
+		cmocka_unit_test(a_jig_of_any_form_draws),
+		cmocka_unit_test(slots_stand_as_the_operator_sees_the_turned_jig),
 		cmocka_unit_test(every_verdict_has_its_own_word_and_its_own_sign),
 		cmocka_unit_test(keys_lead_where_the_bar_says),
 		cmocka_unit_test(tail_of_a_serial_keeps_its_last_characters),
