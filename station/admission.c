@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "station/admission.h"
-#include "station/shift/lot.h"
+#include "station/relay.h"
+#include "station/shift/shift.h"
 
 #include <string.h>
 
@@ -26,5 +27,6 @@ static bool lot_has_room(const struct job *j, const char *label, struct err *e)
 bool admission(struct job *j, struct err *e)
 {
 	const char *label = j->ticket.label[0] ? j->ticket.label : j->identity.serial;
-	return label_fits(j, label, e) && lot_has_room(j, label, e);
+	j->ticket.override = shift_overrides(j->line, j->identity.serial);
+	return label_fits(j, label, e) && lot_has_room(j, label, e) && relay_check_in(j, e);
 }

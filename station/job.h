@@ -23,6 +23,9 @@ struct job {
 	const struct config_profile *profile;
 	struct usb_facts usb;
 	struct ticket ticket;
+	char question[37];		/* the check-in's id; "" if the MES was not asked */
+	char check_in[16];		/* "go", "hold", …, "silent: go", "override"; "" if nobody was asked */
+	char variant[65];		/* as the MES called it */
 	int64_t begun_ms;		/* wall clock */
 
 	struct job_row row;		/* row.id is "" until the unit is known by its key */

@@ -3,6 +3,7 @@
 #include "db/visits.h"
 #include "station/base/clock.h"
 #include "station/base/text.h"
+#include "station/relay.h"
 #include "station/way.h"
 
 #include <stdio.h>
@@ -28,6 +29,14 @@ static void evidence_identify(const struct job *j, json_t *body)
 	set_text(body, "model", j->identity.model);
 	set_text(body, "revision", j->identity.revision);
 	json_object_set_new(body, "factory_closed", json_boolean(j->identity.factory_closed));
+}
+
+static void evidence_admit(const struct job *j, json_t *body)
+{
+	set_text(body, "label", j->ticket.label);
+	set_text(body, "lot", j->ticket.lot);
+	set_text(body, "check_in", j->question);
+	set_text(body, "decision", j->check_in);
 }
 
 static void evidence_read_key(const struct job *j, json_t *body)
@@ -89,7 +98,7 @@ static const struct {
 	const char *stage;
 	void (*fill)(const struct job *j, json_t *body);
 } evidences[] = {
-	{"identify", evidence_identify}, {"read-key", evidence_read_key}, {"attest", evidence_attest},
+	{"identify", evidence_identify}, {"admit", evidence_admit},	  {"read-key", evidence_read_key}, {"attest", evidence_attest},
 	{"derive-id", evidence_id},	 {"sign", evidence_sign},	  {"install", evidence_install},
 	{"enroll", evidence_enroll},	 {"verify", evidence_verify},
 };
@@ -181,10 +190,16 @@ static bool put_visit(struct job *j, struct err *e)
 	       visits_put(j->line->ledger, &row, e);
 }
 
+/* What belongs to a verdict: the visit, and what the MES is to hear of it. */
+static bool put_result(struct job *j, struct err *e)
+{
+	return put_visit(j, e) && relay_put_result(j, e);
+}
+
 bool journal_verdict(struct job *j, struct err *e)
 {
 	json_t *body = json_pack("{s:s, s:s, s:s, s:s, s:s, s:s}", "verdict", verdict_name(j->verdict), "code",
 				 j->error.code ? err_row(j->error.code)->code : "", "registration_id", j->row.registration_id, "lot",
 				 j->ticket.lot, "label", j->ticket.label, "person", j->ticket.person);
-	return write_entry_and(j, "verdict", body, put_visit, e);
+	return write_entry_and(j, "verdict", body, put_result, e);
 }

@@ -11,6 +11,9 @@
 
 struct relay;
 
+/* What the adapters need of the configuration; lent from it. */
+void relay_setup(const struct config *c, struct mes_setup *ret);
+
 struct relay_view {
 	size_t count;
 	struct relay_adapter_view {
@@ -41,6 +44,8 @@ WARN_UNUSED bool relay_put(struct line *l, const char *type, const char *unit, c
  * decides: E_MES_SILENT, or true. True at once where nobody is to be asked, or a lead's override stands for the unit. What the
  * answer carries (variant, profile, lot, id, group) is kept in the job, and must fit what the unit began with (E_MES_OTHER). */
 WARN_UNUSED bool relay_check_in(struct job *j, struct err *e);
+/* Inside the transaction of the job's verdict: "unit.result". */
+WARN_UNUSED bool relay_put_result(struct job *j, struct err *e);
 
 /* False, E_SPOOL_FULL, while more events wait than [mes] events allows. */
 bool relay_may_begin(struct line *line, struct err *e);

@@ -2,6 +2,7 @@
 #include "station/slots.h"
 #include "station/base/clock.h"
 #include "station/base/log.h"
+#include "station/relay.h"
 #include "station/runner.h"
 #include "station/shift/shift.h"
 #include "station/uplink.h"
@@ -173,7 +174,7 @@ static bool has_ticket(struct slot *s, struct ticket *ret, struct err *e)
 	pthread_mutex_lock(&s->lock);
 	s->woken = false;
 	pthread_mutex_unlock(&s->lock);
-	return uplink_may_begin(l, e) && shift_ticket(l, s->config, ret, e);
+	return uplink_may_begin(l, e) && relay_may_begin(l, e) && shift_ticket(l, s->config, ret, e);
 }
 
 /* The unit waits in its slot until it may begin: while too much waits for the service, while nobody is here, without a lot, or without

@@ -11,6 +11,7 @@
 #include "station/notify.h"
 #include "station/offline.h"
 #include "station/preflight.h"
+#include "station/relay.h"
 #include "station/shift/shift.h"
 #include "station/uplink.h"
 
@@ -39,8 +40,8 @@ static void tell_slot(struct run *r, const struct slot_view *slot)
 	desk_tell_of(&r->desk, "slot", slot_view_json(slot));
 	if (slot->state == JOB_DONE && slot->verdict != VERDICT_NONE)
 		desk_tell_of(&r->desk, "counts", desk_counts(&r->desk));
-	if (slot->state == JOB_DONE && slot->lot[0])
-		desk_tell_shift(&r->desk);	/* the lot's places */
+	if (slot->state == JOB_DONE && slot->verdict != VERDICT_NONE)
+		desk_tell_shift(&r->desk);	/* the lot's places; and the MES hears of it */
 }
 
 static void on_change(void *ctx, const struct slot_view *slot, const struct stray_view *stray)
@@ -73,6 +74,12 @@ static json_t *ask_for_api(void *ctx, const json_t *request, bool may_change, st
 {
 	struct run *r = ctx;
 	return desk_answer(&r->desk, request, may_change, e);
+}
+
+static void on_relay(void *ctx, const struct relay_view *view)
+{
+	struct run *r = ctx;
+	desk_tell_of(&r->desk, "mes", relay_view_json(view));
 }
 
 static void tell_line(struct run *r)
@@ -160,7 +167,7 @@ static bool open_all(struct run *r, const struct config *config, const struct la
 	if (!http_start(e) || !line_open(&r->line, config, launcher, e) ||
 	    !preflight_local(config, preflight_said, r, e) || !ask_cloud(r, e))
 		return false;
-	return shift_open(&r->line, e) && uplink_start(&r->line, on_uplink, r, &r->line.uplink, e) && start_slots(r, e) &&
+	return shift_open(&r->line, e) && relay_start(&r->line, on_relay, r, &r->line.relay, e) && uplink_start(&r->line, on_uplink, r, &r->line.uplink, e) && start_slots(r, e) &&
 	       config_state_path(config, "station.sock", socket_path, sizeof(socket_path), e) &&
 	       control_start(socket_path, &face, &r->desk.control, e) && start_api(r, config, e) &&
 	       usb_bus_open(slots_seen, r->slots, &r->bus, e) &&
@@ -221,12 +228,15 @@ static void close_all(struct run *r)
 	slots_stop(r->slots);
 	offline_stop(r->offline);
 	uplink_stop(r->line.uplink);
+	relay_stop(r->line.relay);
 	api_stop(r->desk.api);
 	r->desk.api = NULL;
 	control_stop(r->desk.control);
 	r->desk.control = NULL;
 	r->line.slots = NULL;
 	slots_free(r->slots);
+	relay_free(r->line.relay);
+	r->line.relay = NULL;
 	shift_close(&r->line);
 	uplink_free(r->line.uplink);
 	line_close(&r->line);

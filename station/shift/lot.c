@@ -97,6 +97,16 @@ bool lot_look(struct line *l, struct lot_view *ret, struct err *e)
 	return ok && (!ret->id[0] || lots_taken(l->ledger, ret->id, &ret->taken, e));
 }
 
+bool lot_lists(struct line *l, const char *label)
+{
+	if (!l->lot)
+		return false;
+	pthread_mutex_lock(&l->lot->lock);
+	bool listed = l->lot->order.serials && order_has(&l->lot->order, label);
+	pthread_mutex_unlock(&l->lot->lock);
+	return listed;
+}
+
 bool lot_tray(struct line *l, const char *tray, char (*label)[LABEL], size_t *ret_count)
 {
 	if (!l->lot)

@@ -42,6 +42,9 @@ WARN_UNUSED bool lot_look(struct line *l, struct lot_view *ret, struct err *e);
  * of the intent (lots_take_place). `job` may be "". True for lot "". */
 WARN_UNUSED bool lot_admits(struct line *l, const char *lot, const char *label, const char *job, struct err *e);
 
+/* Whether the current order lists labels, and this one among them. */
+bool lot_lists(struct line *l, const char *label);
+
 /* The tray's labels in the current order; false if there is no such tray in it. */
 bool lot_tray(struct line *l, const char *tray, char (*label)[LABEL], size_t *ret_count);
 

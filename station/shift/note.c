@@ -3,6 +3,7 @@
 #include "db/audit.h"
 #include "station/base/clock.h"
 #include "station/line.h"
+#include "station/relay.h"
 
 bool shift_note_in(struct line *l, const char *type, const char *lot, const char *person, json_t *body, struct err *e)
 {
@@ -12,7 +13,8 @@ bool shift_note_in(struct line *l, const char *type, const char *lot, const char
 		return err_set(e, E_NOMEM, "%s", type);
 	json_object_set_new(body, "lot", json_string(lot));
 	json_object_set_new(body, "person", json_string(person));
-	return audit_append(l->ledger, type, "", body, clock_wall_ms(), &index, e);
+	return audit_append(l->ledger, type, "", body, clock_wall_ms(), &index, e) &&
+	       relay_put(l, type, "", lot, person, json_incref(body), e);
 }
 
 bool shift_note(struct line *l, const char *type, const char *lot, const char *person, json_t *body, struct err *e)
