@@ -9,10 +9,10 @@
 /* The columns of a job in two lists, of which statements, parameters and reading are made: those with an index, and the others. */
 #define KEY_COLUMNS(X, AND) \
 	X(id, TEXT) AND X(serial, TEXT) AND X(ek_spki_sha256, BLOB) AND X(leaf_spki_sha256, BLOB) AND \
-	X(registration_id, TEXT) AND X(cert_serial, BLOB)
+	X(registration_id, TEXT) AND X(cert_serial, BLOB) AND X(verdict, VERDICT)
 #define PLAIN_COLUMNS(X, AND) \
 	X(slot, TEXT) AND X(driver, TEXT) AND X(profile, TEXT) AND X(order, TEXT) AND X(model, TEXT) AND X(revision, TEXT) AND \
-	X(stage, TEXT) AND X(verdict, VERDICT) AND X(error, TEXT) AND X(error_what, TEXT) AND X(ek_sha256, BLOB) AND \
+	X(stage, TEXT) AND X(error, TEXT) AND X(error_what, TEXT) AND X(ek_sha256, BLOB) AND \
 	X(intent_index, INT) AND X(leaf, BYTES) AND X(bundle_sha256, BLOB) AND X(hub, TEXT) AND X(device_id, TEXT) AND \
 	X(closed, INT) AND X(permitted, INT) AND X(started_ms, INT) AND X(updated_ms, INT) AND X(visits, INT)
 /* In this order, which is that of the parameters of every statement. */
@@ -321,7 +321,7 @@ bool jobs_count(struct ledger *l, struct job_counts *ret, struct err *e)
 	AUTO(query) struct query q = {0};
 	*ret = (struct job_counts){0};
 	uint64_t *const places[] = {&ret->open, &ret->pass, &ret->built, &ret->hold, &ret->fail};
-	if (!reading_open(l, &r, e) || !query_open(l, "SELECT ifnull(verdict, ''), count(*) FROM job GROUP BY 1", &q, e))
+	if (!reading_open(l, &r, e) || !query_open(l, "SELECT verdict, count(*) FROM job GROUP BY verdict", &q, e))
 		return false;
 	for (;;) {
 		bool row = false;

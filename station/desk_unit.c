@@ -54,8 +54,12 @@ static json_t *entry_json(uint64_t index, const char *type, const char *job, con
 	const json_t *body = json_object_get(entry, "body");
 	if (body && !json_canonical(body, &text, &ignored))
 		bytes_clear(&text);
+	size_t len = text.len;
+	if (len > ENTRY_TEXT)	/* cut at a whole character */
+		for (len = ENTRY_TEXT; len && (text.data[len] & 0xc0) == 0x80;)
+			len--;
 	return json_pack("{s:I, s:I, s:s, s:s, s:s%}", "index", (json_int_t)index, "time_ms", json_int_or(entry, "time", 0), "type", type,
-			 "job", job, "text", bytes_text(&text), text.len < ENTRY_TEXT ? text.len : (size_t)ENTRY_TEXT);
+			 "job", job, "text", bytes_text(&text), len);
 }
 
 static json_t *entry_of(uint64_t index, const char *type, const char *job, const void *entry, size_t len)

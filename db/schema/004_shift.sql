@@ -25,6 +25,9 @@ CREATE TABLE place (
 ) STRICT;
 CREATE UNIQUE INDEX place_of_job ON place (job) WHERE given_up = 0;
 
+-- How many units ended how is asked with each that ends.
+CREATE INDEX job_by_verdict ON job (verdict);
+
 CREATE TABLE visit (
 	number INTEGER PRIMARY KEY,
 	lot TEXT NOT NULL, serial TEXT NOT NULL,

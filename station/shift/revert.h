@@ -2,10 +2,10 @@
 /* Taking a wrong order back: what its units are in the provisioning service goes, unit by unit, and each may begin again under
  * another order. Two people do it; without a running line.
  *
- * A unit with an entry of its own: the entry is removed, if it is still what this station told. A unit whose certificate is good for
- * an enrollment group (all leaves hang from one CA): a disabled entry with that certificate is put before the group, which blocks
- * it; the ledger keeps it as a block, and it is removed when the unit is enrolled again. Then the unit's registration record is removed. The device in its hub is beyond
- * the station's rights, and stays listed.
+ * A unit with an entry of its own: the entry is removed, if it is still what this station told. A unit whose certificate is good
+ * for an enrollment group (all leaves hang from one CA): a disabled entry with that certificate is put before the group, which
+ * blocks it; the ledger keeps it as a block, and it is removed when the unit is enrolled again. Then the unit's registration record
+ * is removed. The device in its hub is beyond the station's rights, and stays listed.
  *
  * The lot is "reverting" from the first step to the last, so that a revert that was cut off is gone on with by the same call. What
  * the service was asked for is looked at first, so that nothing is done twice. In one transaction per unit: its row (who it is, and

@@ -289,6 +289,16 @@ static void a_row_that_was_spoiled_by_hand_is_said_to_be_corrupt(void **state)
 	REFUSED(E_DB_CORRUPT, jobs_find(s->l, JOB_BY_SERIAL, "SN-1", &back, &found, &e));
 }
 
+/* They are asked for with each unit that ends, also when a million did before. */
+static void verdicts_are_counted_from_an_index(void **state)
+{
+	char plan[1024];
+	scratch_sql(*state, "EXPLAIN QUERY PLAN SELECT verdict, count(*) FROM job GROUP BY verdict;\n"
+		    "EXPLAIN QUERY PLAN UPDATE job SET stage = 'x' WHERE id IS 'a' AND serial IS 'b' AND verdict IS 'PASS';\n", plan, sizeof(plan));
+	assert_non_null(strstr(plan, "COVERING INDEX job_by_verdict"));
+	assert_null(strstr(plan, "INDEX job_by_verdict (verdict=?)"));
+}
+
 #define TEST(f) cmocka_unit_test_setup_teardown(f, scratch_setup, scratch_teardown)
 
 int main(void)
@@ -306,6 +316,7 @@ int main(void)
 		TEST(a_certificate_serial_number_is_never_given_twice),
 		TEST(jobs_are_told_oldest_first_until_told_to_stop),
 		TEST(every_verdict_is_counted),
+		TEST(verdicts_are_counted_from_an_index),
 		TEST(what_a_rehearsal_left_is_kept_once),
 		TEST(what_was_removed_again_is_forgotten_and_nothing_else),
 		TEST(a_trace_of_no_job_or_of_no_kind_is_refused),
