@@ -71,10 +71,18 @@ void scan_patterns_free(struct scan_patterns *p)
 	free(p);
 }
 
+static bool is_code(const char *code)
+{
+	size_t n = 0;
+	while (n <= SCAN_MAX && code[n] >= ' ' && code[n] <= '~')
+		n++;
+	return n <= SCAN_MAX && !code[n];
+}
+
 enum scan_kind scan_route(const struct scan_patterns *p, const char *code, const char **ret_value)
 {
 	*ret_value = code;
-	if (strlen(code) > SCAN_MAX)
+	if (!is_code(code))
 		return SCAN_UNKNOWN;
 	for (size_t i = 0; i < p->count; i++) {
 		if (regexec(&p->pattern[i], code, 0, NULL, 0) != 0)

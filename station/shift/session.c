@@ -19,6 +19,7 @@ struct session {
 	struct person candidate;	/* whose PIN is wanted */
 	bool wants_second;
 	enum doing second_for;
+	char second[PERSON_ID];
 	char digits[PIN_MOST + 1];
 	int64_t moved_ms;	/* steady */
 };
@@ -70,6 +71,7 @@ void session_look(struct session *s, struct session_view *ret)
 	pthread_mutex_lock(&s->lock);
 	*ret = (struct session_view){.state = state_of(s), .person = s->has_candidate ? s->candidate : s->who,
 				     .wants_second = s->wants_second, .pin_digits = (int)strlen(s->digits)};
+	memcpy(ret->second, s->second, sizeof(ret->second));
 	pthread_mutex_unlock(&s->lock);
 }
 
@@ -93,6 +95,7 @@ static bool accept_person(struct session *s, const struct person *p, enum sessio
 	forget_candidate(s);
 	if (s->wants_second) {
 		s->wants_second = false;
+		memcpy(s->second, p->id, sizeof(s->second));
 		*ret = STEP_SECOND;
 		return shift_note(s->line, "person.second", "", p->id,
 				  json_pack("{s:s, s:s}", "for", doing_name(s->second_for), "beside", s->in ? s->who.id : ""), e);

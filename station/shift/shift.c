@@ -4,6 +4,7 @@
 #include "station/base/log.h"
 #include "station/base/text.h"
 #include "station/line.h"
+#include "station/shift/note.h"
 #include "station/shift/scan.h"
 #include "station/slots.h"
 
@@ -40,15 +41,6 @@ void shift_close(struct line *l)
 
 /* ---- the ticket ---- */
 
-static bool take_override(struct shift *s, size_t slot)
-{
-	pthread_mutex_lock(&s->lock);
-	bool override = s->override[slot];
-	s->override[slot] = false;
-	pthread_mutex_unlock(&s->lock);
-	return override;
-}
-
 bool shift_ticket(struct line *l, const struct config_slot *slot, struct ticket *ret, struct err *e)
 {
 	size_t index = (size_t)(slot - l->config->slot);
@@ -62,11 +54,21 @@ bool shift_ticket(struct line *l, const struct config_slot *slot, struct ticket 
 		return err_set(e, E_NO_LOT, "this line works by order");
 	if (lot.id[0])
 		ret->profile = lot.profile;
-	if (!TEXT_COPY(ret->lot, lot.id, e) ||
-	    !labels_take(l->shift->labels, index, l->config->profile[ret->profile].label, ret->label, e))
+	return TEXT_COPY(ret->lot, lot.id, e) &&
+	       labels_take(l->shift->labels, index, l->config->profile[ret->profile].label, ret->label, e);
+}
+
+bool shift_overrides(struct line *l, const char *serial)
+{
+	struct shift *s = l->shift;
+	bool stands = false;
+	if (!s || !*serial)
 		return false;
-	ret->override = take_override(l->shift, index);
-	return true;
+	pthread_mutex_lock(&s->lock);
+	for (size_t i = 0; i < COUNT_OF(s->release); i++)
+		stands |= !strcmp(s->release[i].serial, serial) && clock_steady_ms() < s->release[i].until_ms;
+	pthread_mutex_unlock(&s->lock);
+	return stands;
 }
 
 /* ---- what is said ---- */
@@ -77,11 +79,6 @@ PRINTF_LIKE(2, 3) static void say(struct shift_talk *t, const char *fmt, ...)
 	va_start(args, fmt);
 	vsnprintf(t->sentence, sizeof(t->sentence), fmt, args);
 	va_end(args);
-}
-
-static void want(struct shift_talk *t, const char *what)
-{
-	snprintf(t->wants, sizeof(t->wants), "%s", what);
 }
 
 /* An error is what the screen says. Returns false. */
@@ -101,19 +98,79 @@ static bool may(struct line *l, enum doing doing, struct shift_talk *t, char per
 	return session_may(l->shift->session, doing, person, &e) || refuse(t, &e);
 }
 
+/* ---- what waits for its slot, its confirmation or its second badge ---- */
+
+static void set_pending(struct shift *s, const struct shift_pending *p)
+{
+	pthread_mutex_lock(&s->lock);
+	s->pending = *p;
+	pthread_mutex_unlock(&s->lock);
+}
+
+static struct shift_pending look_pending(struct shift *s)
+{
+	pthread_mutex_lock(&s->lock);
+	struct shift_pending p = s->pending;
+	pthread_mutex_unlock(&s->lock);
+	return p;
+}
+
+static struct shift_pending take_pending(struct shift *s)
+{
+	pthread_mutex_lock(&s->lock);
+	struct shift_pending p = s->pending;
+	s->pending = (struct shift_pending){0};
+	pthread_mutex_unlock(&s->lock);
+	return p;
+}
+
+/* What is to be scanned next. */
+static const char *wanted(struct shift *s)
+{
+	struct session_view v;
+	struct shift_pending p = look_pending(s);
+	session_look(s->session, &v);
+	if (v.state == SESSION_WANTS_PIN)
+		return "pin";
+	if (!strcmp(p.command, "CLOSE-LOT"))
+		return "confirm";
+	return !p.command[0] ? "" : v.wants_second ? "second badge" : "slot";
+}
+
 /* ---- people ---- */
 
-static void release_override(struct line *l, struct shift_talk *t)
+/* With the lock held: its own place if it has one, else the one that ends first. */
+static struct shift_release *place_of(struct shift *s, const char *serial)
+{
+	struct shift_release *place = &s->release[0];
+	for (size_t i = 0; i < COUNT_OF(s->release); i++) {
+		if (!strcmp(s->release[i].serial, serial))
+			return &s->release[i];
+		if (s->release[i].until_ms < place->until_ms)
+			place = &s->release[i];
+	}
+	return place;
+}
+
+/* The second badge came: the unit is released, on record first. */
+static void release_unit(struct line *l, const char *lead, struct shift_talk *t)
 {
 	struct shift *s = l->shift;
+	struct err e = {0};
+	struct shift_pending p = take_pending(s);
+	if (strcmp(p.command, "OVERRIDE") != 0 || !p.serial[0])
+		return;
+	if (!shift_note(l, "person.override", "", lead,
+			json_pack("{s:s, s:s, s:s}", "serial", p.serial, "slot", p.slot, "reason", p.code), &e)) {
+		refuse(t, &e);
+		return;
+	}
 	pthread_mutex_lock(&s->lock);
-	bool pending = !strcmp(s->pending, "OVERRIDE");
-	if (pending)
-		s->override[s->pending_slot] = true;
-	s->pending[0] = '\0';
+	struct shift_release *place = place_of(s, p.serial);
+	memcpy(place->serial, p.serial, sizeof(place->serial));
+	place->until_ms = clock_steady_ms() + OVERRIDE_MS;
 	pthread_mutex_unlock(&s->lock);
-	if (pending)
-		say(t, "Slot %s: its next unit begins, whatever the MES says.", l->config->slot[s->pending_slot].name);
+	say(t, "%s is released: take it out of slot %s and plug it in again.", p.serial, p.slot);
 }
 
 /* No name of a person: what is said here also passes through the API. */
@@ -124,16 +181,16 @@ static void say_step(struct line *l, enum session_step step, struct shift_talk *
 	switch (step) {
 	case STEP_PIN_WANTED:
 		say(t, "The %s's PIN?", role_name(v.person.role));
-		want(t, "pin");
 		break;
 	case STEP_IN:
+		set_pending(l->shift, &(struct shift_pending){0});
 		say(t, "Logged in as %s.", role_name(v.person.role));
 		break;
 	case STEP_UNLOCKED:
 		say(t, "Unlocked.");
 		break;
 	case STEP_SECOND:
-		release_override(l, t);
+		release_unit(l, v.second, t);
 		break;
 	}
 }
@@ -233,21 +290,19 @@ static void unit(struct line *l, const char *value, struct shift_talk *t)
 
 /* ---- commands ---- */
 
+/* The command waits; whatever waited before does so no longer. */
+static void await(struct line *l, const struct shift_pending *p)
+{
+	session_forget(l->shift->session);
+	set_pending(l->shift, p);
+}
+
 static bool has_slot(const struct line *l, const char *name, size_t *ret)
 {
 	for (*ret = 0; *ret < l->config->slot_count; ++*ret)
 		if (!strcmp(l->config->slot[*ret].name, name))
 			return true;
 	return false;
-}
-
-/* What waits for its slot, its confirmation or its second badge. */
-static void set_pending(struct shift *s, const char *what, size_t slot)
-{
-	pthread_mutex_lock(&s->lock);
-	snprintf(s->pending, sizeof(s->pending), "%s", what);
-	s->pending_slot = slot;
-	pthread_mutex_unlock(&s->lock);
 }
 
 static void do_pin(struct line *l, const char *argument, struct shift_talk *t)
@@ -262,7 +317,6 @@ static void do_pin(struct line *l, const char *argument, struct shift_talk *t)
 	}
 	session_look(l->shift->session, &v);
 	say(t, "PIN: %d digits.", v.pin_digits);
-	want(t, "pin");
 }
 
 static void do_pin_ok(struct line *l, const char *argument, struct shift_talk *t)
@@ -275,7 +329,7 @@ static void do_pin_ok(struct line *l, const char *argument, struct shift_talk *t
 static void leave_or_lock(struct line *l, bool lock, struct shift_talk *t)
 {
 	struct err e = {0};
-	set_pending(l->shift, "", 0);
+	set_pending(l->shift, &(struct shift_pending){0});
 	if (!session_leave(l->shift->session, lock, &e))
 		refuse(t, &e);
 	else
@@ -303,79 +357,105 @@ static void do_close_lot(struct line *l, const char *argument, struct shift_talk
 		refuse(t, &e);
 		return;
 	}
-	set_pending(l->shift, "CLOSE-LOT", 0);
+	struct shift_pending p = {.command = "CLOSE-LOT"};
+	memcpy(p.lot, lot.id, sizeof(p.lot));
+	await(l, &p);
 	say(t, "Close lot %s with %llu of %u? YES or NO.", lot.id, (unsigned long long)lot.taken, lot.count);
-	want(t, "confirm");
+}
+
+/* The lot that was asked about, and not one that was opened meanwhile. */
+static bool close_asked(struct line *l, const struct shift_pending *asked, const char *person, struct err *e)
+{
+	struct lot_view lot;
+	if (!lot_look(l, &lot, e))
+		return false;
+	if (strcmp(lot.id, asked->lot) != 0)
+		return err_set(e, E_SCAN, "another lot is open than the one that was to be closed");
+	return lot_close(l, person, e);
 }
 
 static void do_yes(struct line *l, const char *argument, struct shift_talk *t)
 {
 	struct err e = {0};
-	struct lot_view lot;
 	char person[PERSON_ID];
-	bool closes = !strcmp(l->shift->pending, "CLOSE-LOT");
-	set_pending(l->shift, "", 0);
-	if (!closes)
+	struct shift_pending asked = take_pending(l->shift);
+	if (strcmp(asked.command, "CLOSE-LOT") != 0) {
 		err_set(&e, E_SCAN, "nothing was asked");
-	if (closes && !may(l, DO_CLOSE_LOT, t, person))
-		return;
-	if (!closes || !lot_look(l, &lot, &e) || !lot_close(l, person, &e))
 		refuse(t, &e);
-	else
-		say(t, "Lot %s is closed; its hand-over is written.", lot.id);
+	} else if (may(l, DO_CLOSE_LOT, t, person)) {
+		if (close_asked(l, &asked, person, &e))
+			say(t, "Lot %s is closed; its hand-over is written.", asked.lot);
+		else
+			refuse(t, &e);
+	}
 }
 
+/* Whoever stands here may stop a PIN; the rest is for who is in. */
 static void do_no(struct line *l, const char *argument, struct shift_talk *t)
 {
-	set_pending(l->shift, "", 0);
+	struct err e = {0};
+	char person[PERSON_ID];
 	session_forget(l->shift->session);
-	labels_forget(l->shift->labels);
+	if (session_may(l->shift->session, DO_WORK, person, &e)) {
+		set_pending(l->shift, &(struct shift_pending){0});
+		labels_forget(l->shift->labels);
+	}
 	say(t, "Forgotten.");
 }
 
 static void do_hold(struct line *l, const char *argument, struct shift_talk *t)
 {
-	set_pending(l->shift, "HOLD", 0);
+	await(l, &(struct shift_pending){.command = "HOLD"});
 	say(t, "HOLD: which slot?");
-	want(t, "slot");
 }
 
 static void do_override(struct line *l, const char *argument, struct shift_talk *t)
 {
-	set_pending(l->shift, "OVERRIDE", 0);
+	await(l, &(struct shift_pending){.command = "OVERRIDE"});
 	say(t, "Release: which slot?");
-	want(t, "slot");
 }
 
-static void hold_slot(struct line *l, const char *name, struct shift_talk *t)
+static bool hold_slot(struct line *l, size_t slot, struct shift_talk *t, struct err *e)
 {
-	struct err e = {0};
-	set_pending(l->shift, "", 0);
-	if (slots_hold(l->slots, name, &e))
-		say(t, "Slot %s goes to HOLD.", name);
-	else
-		refuse(t, &e);
+	const char *name = l->config->slot[slot].name;
+	set_pending(l->shift, &(struct shift_pending){0});
+	if (!slots_hold(l->slots, name, e))
+		return false;
+	say(t, "Slot %s goes to HOLD.", name);
+	return true;
+}
+
+/* The unit that the MES holds in this slot, and that is there to be seen, may be released by a second person. */
+static bool ask_release(struct line *l, size_t slot, struct shift_talk *t, struct err *e)
+{
+	struct slot_view v;
+	struct session_view session;
+	struct shift_pending p = {.command = "OVERRIDE"};
+	slots_look(l->slots, slot, &v);
+	session_look(l->shift->session, &session);
+	if (v.verdict != VERDICT_HOLD || !v.serial[0] || (v.error.code != E_MES_HOLD && v.error.code != E_MES_SILENT))
+		return err_set(e, E_NOT_HELD, "slot %s", v.name);
+	if (session.state == SESSION_OPEN_TO_ALL)
+		return err_set(e, E_TWO_PEOPLE, "nobody is known here: there is no [people] file");
+	memcpy(p.slot, v.name, sizeof(p.slot));
+	memcpy(p.serial, v.serial, sizeof(p.serial));
+	snprintf(p.code, sizeof(p.code), "%s", err_row(v.error.code)->code);
+	set_pending(l->shift, &p);
+	session_want_second(l->shift->session, DO_OVERRIDE);
+	say(t, "%s in slot %s: a lead's badge.", v.serial, v.name);
+	return true;
 }
 
 static void do_slot(struct line *l, const char *argument, struct shift_talk *t)
 {
 	struct err e = {0};
 	size_t slot = 0;
-	bool hold = !strcmp(l->shift->pending, "HOLD"), override = !strcmp(l->shift->pending, "OVERRIDE");
-	if (!hold && !override)
-		err_set(&e, E_SCAN, "scan first what is to be done with a slot");
-	else if (!has_slot(l, argument, &slot))
-		err_set(&e, E_SLOT_NAME, "there is no slot %.32s", argument);
-	if (e.code) {
+	struct shift_pending p = look_pending(l->shift);
+	bool hold = !strcmp(p.command, "HOLD"), override = !strcmp(p.command, "OVERRIDE");
+	bool ok = hold || override || err_set(&e, E_SCAN, "scan first what is to be done with a slot");
+	ok = ok && (has_slot(l, argument, &slot) || err_set(&e, E_SLOT_NAME, "there is no slot %.32s", argument));
+	if (!ok || !(hold ? hold_slot(l, slot, t, &e) : ask_release(l, slot, t, &e)))
 		refuse(t, &e);
-	} else if (hold) {
-		hold_slot(l, argument, t);
-	} else {
-		set_pending(l->shift, "OVERRIDE", slot);
-		session_want_second(l->shift->session, DO_OVERRIDE);
-		say(t, "Slot %s: a lead's badge.", argument);
-		want(t, "second badge");
-	}
 }
 
 static void do_screen(struct line *l, const char *argument, struct shift_talk *t)
@@ -391,7 +471,7 @@ static const struct {
 	bool always;	/* also while nobody is in, or the session is locked */
 	void (*run)(struct line *l, const char *argument, struct shift_talk *t);
 } commands[] = {
-	{"PIN", true, do_pin}, {"PIN-OK", true, do_pin_ok}, {"LEAVE", true, do_leave}, {"LOCK", false, do_lock},
+	{"PIN", true, do_pin}, {"PIN-OK", true, do_pin_ok}, {"LEAVE", false, do_leave}, {"LOCK", false, do_lock},
 	{"CLOSE-LOT", false, do_close_lot}, {"HOLD", false, do_hold}, {"OVERRIDE", false, do_override}, {"SLOT", false, do_slot},
 	{"YES", false, do_yes}, {"NO", true, do_no}, {"SCREEN", true, do_screen},
 };
@@ -424,6 +504,7 @@ static json_t *talk_json(const struct shift_talk *t)
 static json_t *keep_talk(struct line *l, struct shift_talk *t)
 {
 	struct shift *s = l->shift;
+	snprintf(t->wants, sizeof(t->wants), "%s", wanted(s));
 	pthread_mutex_lock(&s->lock);
 	t->at_ms = clock_wall_ms();
 	t->at_ms = t->at_ms > s->talk.at_ms ? t->at_ms : s->talk.at_ms + 1;
@@ -475,7 +556,10 @@ json_t *shift_pin(struct line *l, const struct bytes *pin)
 
 bool shift_tick(struct line *l, size_t units)
 {
-	return l->shift && session_tick(l->shift->session, units);
+	if (!l->shift || !session_tick(l->shift->session, units))
+		return false;
+	set_pending(l->shift, &(struct shift_pending){0});
+	return true;
 }
 
 /* ---- for the screens ---- */
@@ -503,6 +587,7 @@ json_t *shift_json(struct line *l)
 	pthread_mutex_lock(&s->lock);
 	struct shift_talk t = s->talk;
 	pthread_mutex_unlock(&s->lock);
+	snprintf(t.wants, sizeof(t.wants), "%s", wanted(s));
 	bool somebody = v.state == SESSION_IN || v.state == SESSION_LOCKED || v.state == SESSION_WANTS_PIN;
 	json_t *talk = talk_json(&t);
 	json_object_set_new(talk, "at_ms", json_integer(t.at_ms));

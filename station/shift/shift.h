@@ -31,9 +31,15 @@ struct shift {
 		char screen[16];	/* a screen that the code asks for; the console that sent it goes there */
 		int64_t at_ms;		/* wall clock */
 	} talk;
-	char pending[16];		/* the command that waits for its slot, confirmation or second badge */
-	size_t pending_slot;		/* of an override that waits for the second badge */
-	bool override[CONFIG_SLOTS_MAX];	/* a second badge stands for the slot's next unit */
+	struct shift_pending {
+		char command[16];	/* the command that waits for its slot, confirmation or second badge; "" none */
+		char lot[LOT_ID];	/* which is to be closed */
+		char slot[33], serial[65], code[16];	/* of the unit that is to be released, and why it is held */
+	} pending;
+	struct shift_release {
+		char serial[65];
+		int64_t until_ms;	/* steady */
+	} release[CONFIG_SLOTS_MAX];	/* units for which a second badge stands */
 };
 
 /* Sets l->shift, and l->lot. */
@@ -44,6 +50,11 @@ void shift_close(struct line *l);
  * E_SESSION_LOCKED, E_NO_LOT, E_LABEL_WANTED, E_TRAY_EMPTY, E_LABEL_WHICH. The slot's worker asks again when something was scanned,
  * and each second. */
 WARN_UNUSED bool shift_ticket(struct line *l, const struct config_slot *slot, struct ticket *ret, struct err *e);
+
+/* Whether a lead's second badge stands for the unit of this serial number, whatever the MES says of it: from then on for OVERRIDE_MS, in
+ * whichever slot and however often it is plugged in, and for no other unit. In memory: a line that starts again asks the MES again. */
+#define OVERRIDE_MS 600000
+bool shift_overrides(struct line *l, const char *serial);
 
 /* Each second; `units` in slots now. True if the session was locked just now, which everybody should hear. */
 bool shift_tick(struct line *l, size_t units);

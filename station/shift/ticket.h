@@ -11,7 +11,7 @@ struct ticket {
 	char label[LABEL];	/* "": the unit's own serial number is its label */
 	char lot[LOT_ID];	/* "" without */
 	char person[PERSON_ID];
-	bool override;		/* a lead's second badge stands for it: the MES's refusal does not hold it */
+	bool override;		/* a lead's second badge stands for this unit (admission.c): the MES's refusal does not hold it */
 };
 
 #endif
