@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What a running line says of its readiness: the station's own rows, and what it knows of the rest. Nobody is asked who could keep the
- * desk waiting. */
+/* What a running line says of its readiness: the station's own rows, and what it knows of the rest. Nobody is asked who could keep
+ * the desk waiting. */
 #include "station/desk.h"
 #include "station/readiness.h"
 #include "station/uplink.h"
@@ -14,7 +14,8 @@ static void add(void *ctx, const struct ready_row *row)
 
 static void add_err(json_t *rows, const char *name, const char *claim, bool ok, const struct err *e)
 {
-	const struct ready_row row = {name, ok, ok ? claim : e->what[0] ? e->what : err_row(e->code)->happened, ok ? "" : err_row(e->code)->todo};
+	const struct err_row *why = err_row(e->code);
+	const struct ready_row row = {name, ok, ok ? claim : e->what[0] ? e->what : why->happened, ok ? "" : why->todo};
 	add(rows, &row);
 }
 

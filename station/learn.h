@@ -35,8 +35,8 @@ void learn_typed(struct learn *l, const char *line);
 /* A device came to a port, or left it. One that was there before the conversation is not told of. */
 void learn_device(struct learn *l, bool came, const char *port);
 
-/* The text of the configuration file with this jig: its sections [jig] and [slot …] give way to new ones at the end, all else stays as
- * it is. Only when READY. E_NOMEM, E_TEXT. */
+/* The text of the configuration file with this jig: its sections [jig] and [slot …] give way to new ones at the end, all else stays
+ * as it is. Only when READY. E_NOMEM, E_TEXT. */
 WARN_UNUSED bool learn_text(const struct learn *l, const struct bytes *old, struct bytes *ret, struct err *e);
 
 /* What was learnt so far, to go on later: {"rows","columns","at","ports":["…",""]}. A new object. */

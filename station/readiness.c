@@ -252,7 +252,8 @@ static bool units_can_be_opened(const struct config *c, char text[static 256], s
 		return false;
 	if (l.refused.code)
 		return err_set(e, l.refused.code, "%s", l.refused.what);
-	return l.units ? FOUND("%zu that are plugged in", l.units) : FOUND("none is plugged in: plug one in to see whether it can be opened");
+	return l.units ? FOUND("%zu that are plugged in", l.units)
+		       : FOUND("none is plugged in: plug one in to see whether it can be opened");
 }
 
 /* Host and port of https://HOST[:PORT][/PATH]. */
@@ -311,7 +312,8 @@ bool readiness_alone(const struct config *c, ready_told *told, void *ctx)
 	static const struct claim claims[] = {
 		{"state", state_can_be_kept, "Do this, and run the line, as the station's own user: the one to whom the state belongs."},
 		{"API", api_can_listen, "Take another place for [api] listen, or end what is there."},
-		{"units", units_can_be_opened, "Install the station's udev rules (70-station.rules), and put the station's user into their group."},
+		{"units", units_can_be_opened,
+		 "Install the station's udev rules (70-station.rules), and put the station's user into their group."},
 		{"MES hook", mes_answers, NULL},
 	};
 	return tell_claims(claims, COUNT_OF(claims), c, told, ctx);

@@ -177,8 +177,9 @@ static bool has_ticket(struct slot *s, struct ticket *ret, struct err *e)
 	return uplink_may_begin(l, e) && relay_may_begin(l, e) && shift_ticket(l, s->config, ret, e);
 }
 
-/* The unit waits in its slot until it may begin: while too much waits for the service, while nobody is here, without a lot, or without
- * its label. False without an error: it is not to begin at all, since it has gone or the line stops. False with one: it ends with it. */
+/* The unit waits in its slot until it may begin: while too much waits for the service, while nobody is here, without a lot, or
+ * without its label. False without an error: it is not to begin at all, since it has gone or the line stops. False with one: it
+ * ends with it. */
 static bool may_begin(struct slot *s, struct ticket *ret, struct err *e)
 {
 	while (!has_ticket(s, ret, e)) {

@@ -78,7 +78,7 @@ static void sentence(const struct slot_view *v, char *out, size_t room)
 	else if (v->state == JOB_DONE && v->error.code)
 		snprintf(out, room, "%s", row->happened);
 	else if (v->state == JOB_WAITING && v->waits_for[0])
-		snprintf(out, room, "%s %s", row->happened, row->todo);
+		snprintf(out, room, "%s", row->happened);
 	else if (v->state == JOB_WAITING)
 		snprintf(out, room, "%s Trying again.", row->happened);
 	else if (v->working)

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* station preflight: all that a line needs before its first unit, and what to do about what is not there. A line that runs is asked; else
- * this process does what the line would do, and opens ledger and signer for it. */
+/* station preflight: all that a line needs before its first unit, and what to do about what is not there. A line that runs is
+ * asked; else this process does what the line would do, and opens ledger and signer for it. */
 #include "station/base/clock.h"
 #include "station/base/lockdown.h"
 #include "station/client.h"

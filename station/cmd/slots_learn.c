@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* station slots learn: the jig is taught place by place (station/learn.h), at the bus and a terminal or a pipe. What was learnt is kept
- * beside the configuration, in FILE.learn, until it is all there; then the new file is checked as a whole, takes the old one's place in
- * one step, and the old one stays as FILE.before-learn. */
+/* station slots learn: the jig is taught place by place (station/learn.h), at the bus and a terminal or a pipe. What was learnt is
+ * kept beside the configuration, in FILE.learn, until it is all there; then the new file is checked as a whole, takes the old one's
+ * place in one step, and the old one stays as FILE.before-learn. */
 #include "drivers/usb.h"
 #include "station/base/clock.h"
 #include "station/base/file.h"
@@ -216,7 +216,9 @@ static int learn(int argc, char **argv, struct err *e)
 {
 	const char *path = NULL, *rows_text = NULL, *columns_text = NULL;
 	uint32_t rows = 0, columns = 0;
-	const struct command_option options[] = {{"config", &path, NULL}, {"rows", &rows_text, NULL}, {"columns", &columns_text, NULL}, {0}};
+	const struct command_option options[] = {
+		{"config", &path, NULL}, {"rows", &rows_text, NULL}, {"columns", &columns_text, NULL}, {0},
+	};
 	struct lesson *s = calloc(1, sizeof(*s));
 	bool ok = s || err_set(e, E_NOMEM, "slots learn");
 	ok = ok && command_options(&argc, argv, options, e) && take_count("rows", rows_text, &rows, e) &&

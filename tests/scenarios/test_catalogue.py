@@ -53,6 +53,9 @@ class Row:
     def said_by_slot(self, slot):
         return (slot["code"], slot["sentence"], slot["todo"], slot["whom"]) == (self.code, self.happened, self.todo, self.whom)
 
+    def said_by_screen(self, talk):
+        return (talk["code"], talk["sentence"], talk["todo"]) == (self.code, self.happened, self.todo)
+
 
 ROWS = {r[0]: Row(*r) for r in CATALOGUE.findall((SOURCE / "station/base/err.def").read_text())}
 HAPPENS = {}    # row → function of the stage
@@ -1015,6 +1018,115 @@ def without_seccomp(words):
     os.execv(words[0], words)
 
 
+# --- labels, and what is put to HOLD
+
+@contextlib.contextmanager
+def label_line(stage, name, *ports, label="scan"):
+    """A line whose slots 01, 02 … are these ports, and which binds labels so."""
+    slots = "".join("[slot %02d]\nport = %s\nprofile = demo\n" % (n, Factory.slot_port(port)) for n, port in enumerate(ports, 1))
+    text = re.sub(r"(?m)^group = ", "label = %s\ngroup = " % label, stage.good[:stage.good.index("[slot ")]) + slots
+    line = stage.line(stage.config(name, text=text))
+    try:
+        yield line, "state-" + name
+    finally:
+        stage.ended(line)
+
+
+def tray_of(stage, state, *positions):
+    folder = stage.factory.dir / state / "trays"
+    folder.mkdir(exist_ok=True)
+    (folder / "T.json").write_text(json.dumps({"tray": "T", "positions": list(positions)}))
+    return stage.factory.scan("TRAY:T", state)
+
+
+def waiting(line, slot, code):
+    def look():
+        now = line.slots(slot)
+        return now[-1] if now and now[-1]["code"] == code else None
+    return line.wait(look, 60, code)
+
+
+@happens("E_LABEL")
+def a_label_of_another_unit(stage):
+    serial, port = stage.unit()
+    with label_line(stage, "label", port) as (line, state):
+        stage.factory.scan("NOT-" + serial, state)
+        stage.factory.plug(serial, port)
+        return stage.verdict_of(line)
+
+
+@happens("E_LABEL_WANTED")
+def a_unit_without_a_scan(stage):
+    serial, port = stage.unit()
+    with label_line(stage, "wanted", port) as (line, _):
+        stage.factory.plug(serial, port)
+        return waiting(line, "01", "E-LAB-002")
+
+
+@happens("E_LABEL_OPEN")
+def a_second_label_before_the_first_ones_unit(stage):
+    with label_line(stage, "open-label", 1) as (_, state):
+        stage.factory.scan("ONE", state)
+        return stage.factory.scan("OTHER", state)
+
+
+@happens("E_LABEL_WHICH")
+def two_units_without_a_scan(stage):
+    (one, port), (other, next_port) = stage.unit(), stage.unit()
+    with label_line(stage, "which", port, next_port) as (line, _):
+        stage.factory.plug(one, port)
+        stage.factory.plug(other, next_port)
+        return waiting(line, "01", "E-LAB-004")
+
+
+@happens("E_LABEL_TWICE")
+def a_label_that_stands_in_another_slot(stage):
+    serial, port = stage.unit()
+    with label_line(stage, "twice", port) as (line, state):
+        stage.factory.scan(serial, state)
+        stage.factory.plug(serial, port)
+        stage.verdict_of(line)
+        return stage.factory.scan(serial, state)
+
+
+@happens("E_LABEL_UNUSED")
+def a_label_that_nobody_asked_for(stage):
+    with label_line(stage, "unused", 1, label="serial") as (_, state):
+        return stage.factory.scan("ONE", state)
+
+
+@happens("E_TRAY")
+def a_tray_that_is_not_known(stage):
+    with label_line(stage, "tray", 1, label="tray") as (_, state):
+        return stage.factory.scan("TRAY:NOBODYS", state)
+
+
+@happens("E_TRAY_EMPTY")
+def a_unit_in_a_hole_of_its_tray(stage):
+    serial, port = stage.unit()
+    with label_line(stage, "hole", port, label="tray") as (line, state):
+        tray_of(stage, state, None)
+        stage.factory.plug(serial, port)
+        return waiting(line, "01", "E-LAB-008")
+
+
+@happens("E_HELD")
+def a_waiting_unit_that_is_put_to_hold(stage):
+    serial, port = stage.unit()
+    with label_line(stage, "held", port) as (line, state):
+        stage.factory.plug(serial, port)
+        waiting(line, "01", "E-LAB-002")
+        stage.factory.ask_line(state, do="hold", slot="01")
+        return stage.verdict_of(line)
+
+
+@happens("E_SLOT_NAME")
+def an_empty_slot_that_is_put_to_hold(stage):
+    with label_line(stage, "nothing", 1) as (_, state):
+        answer = stage.factory.ask_line(state, do="hold", slot="01")
+        return {**answer, "sentence": answer["happened"]}
+
+
 # --- lots
 
 def order(stage, name, count=9, **more):
@@ -1172,9 +1284,12 @@ class Catalogue(unittest.TestCase):
                 self.skipTest(str(said))
             if isinstance(said, Exception):
                 raise said
-            if isinstance(said, dict):
+            if isinstance(said, dict) and "wants" in said:
+                self.assertTrue(row.said_by_screen(said), said)
+            elif isinstance(said, dict):
                 self.assertTrue(row.said_by_slot(said), json.dumps(said, indent=1))
-                self.assertIn(said.get("verdict", "HOLD"), {"DEVICE": ("FAIL",), "OPERATOR": ("HOLD",), "STATION": ("HOLD",), "RETRY": ("BUILT",)}[row.classes[1]])
+                self.assertIn("HOLD" if said.get("waits_for") else said.get("verdict", "HOLD"),
+                              {"DEVICE": ("FAIL",), "OPERATOR": ("HOLD",), "STATION": ("HOLD",), "RETRY": ("BUILT",)}[row.classes[1]])
             else:
                 self.assertTrue(row.said_by_verb(said), "%s is not in:\n%s" % (row.code, said))
 
