@@ -114,6 +114,13 @@ class Shift(unittest.TestCase):
         port, before = plugged
         return self.line.wait(lambda: (self.verdicts(port)[before:] or [None])[0], 60, "a verdict in slot %02d" % port)
 
+    def ask_line(self, request):
+        with socket.socket(socket.AF_UNIX) as s:
+            s.settimeout(30)
+            s.connect(str(self.factory.dir / "state/station.sock"))
+            s.sendall((json.dumps(request) + "\n").encode())
+            return json.loads(s.makefile().readline())
+
     def run_units(self, serials):
         """All at once, each in a slot of its own; the slots' states at their verdicts, by serial."""
         plugged = {serial: self.plug(serial, port) for port, serial in enumerate(serials, 1)}
@@ -287,6 +294,67 @@ class Handover(Shift):
         self.assertEqual(json.loads(self.lot("show", "WO-8", "--json"))["state"], "closed")
 
 
+class Desk(Shift):
+    def test_what_the_desk_says_of_lots_and_units_is_what_the_ledger_holds(self):
+        self.begin("OLD", 1)
+        self.begin("WO-9", 5, ["SIM0001", "SIM0002", "SIM0003"])
+        self.run_good(["SIM0001", "SIM0002"])
+        self.run_units(["SIM0004"])
+        self.run_good(["SIM0001"])
+
+        lot = self.ask_line({"do": "lot"})["lot"]
+        self.assertEqual({k: lot[k] for k in ("id", "count", "taken", "units", "pass", "hold", "first_pass", "state")},
+                         {"id": "WO-9", "count": 5, "taken": 2, "units": 3, "pass": 2, "hold": 1, "first_pass": 2, "state": "open"})
+        self.assertEqual(lot, json.loads(self.lot("show", "WO-9", "--json")))
+        self.assertEqual([(f["code"], f["count"]) for f in lot["failures"]], [("E-LOT-007", 1)])
+        self.assertEqual(sorted((s["name"], s["units"], s["first_pass"]) for s in lot["slots"]), [("01", 2, 1), ("02", 1, 1)])
+        self.assertEqual(sum(p["pass"] for p in lot["trend"]), 3)
+        self.assertEqual(sum(p["fail"] for p in lot["trend"]), 1)
+        self.assertEqual([(row["id"], row["taken"]) for row in self.ask_line({"do": "lots"})["lots"]], [("WO-9", 2), ("OLD", 0)])
+        self.assertEqual(self.ask_line({"do": "lot", "id": "OLD"})["lot"]["units"], 0)
+        self.assertEqual(self.ask_line({"do": "lot", "id": "NONE"})["code"], "E-LOT-002")
+
+        visits = self.ledger("SELECT number, serial, slot, verdict, code, lot, job FROM visit ORDER BY number")
+        self.assertEqual(len(visits), 4)
+        got, after = [], 0
+        while True:
+            part = self.ask_line({"do": "results", "after": after, "most": 3})
+            if not part["results"]:
+                break
+            got += part["results"]
+            after = part["last"]
+        self.assertEqual([tuple(v[k] for k in ("number", "serial", "slot", "verdict", "code", "lot", "job")) for v in got], visits)
+        self.assertEqual([v["first"] for v in got], [True, True, True, False])
+        self.assertEqual(self.ask_line({"do": "results", "lot": "OLD"})["results"], [])
+
+        jobs = dict(self.ledger("SELECT serial, id FROM job WHERE serial IS NOT NULL"))
+        first = self.ask_line({"do": "units", "most": 1})["units"]
+        rest = self.ask_line({"do": "units", "after": first[0]["job"]})["units"]
+        self.assertEqual({u["serial"]: u["job"] for u in first + rest}, jobs)
+        whole = self.ask_line({"do": "unit", "id": "SIM0001"})["unit"]
+        for name in (whole["registration_id"], whole["job"]):
+            self.assertEqual(self.ask_line({"do": "unit", "id": name})["unit"], whole)
+        self.assertEqual((whole["order"], whole["leaf_sha256"]), ("WO-9", self.factory.leaf_of("SIM0001")[1]))
+        self.assertEqual(len(whole["visited"]), 2)
+        self.assertEqual(whole["entries"][-1]["type"], "verdict")
+        for entry in whole["entries"]:
+            self.assertEqual(self.ledger("SELECT type FROM entry WHERE idx = ?", entry["index"]), [(entry["type"],)])
+        self.assertEqual(self.ask_line({"do": "unit", "id": "nobody"})["ok"], False)
+
+        entries = self.ledger("SELECT idx, type FROM entry ORDER BY idx DESC")
+        got, before = [], {}
+        while not got or before["before"] > 0:
+            page = self.ask_line({"do": "journal", "most": 7, **before})
+            got += [(e["index"], e["type"]) for e in page["entries"]]
+            before = {"before": page["first"]}
+        self.assertEqual(got, entries)
+        found = self.ask_line({"do": "journal", "search": "E-LOT-007"})["entries"]
+        self.assertEqual([e["type"] for e in found], ["verdict", "stage.failed"])
+        self.assertEqual(self.ask_line({"do": "journal", "search": "no such words"})["entries"], [])
+        for hostile in ({"before": -5}, {"before": "x"}, {"most": -1}, {"most": 10**12}, {"before": 2**62}, {"search": "%_'\""}, {"search": 7}):
+            self.assertTrue(self.ask_line({"do": "journal", **hostile})["ok"], hostile)
+
+
 class Revert(Shift):
     """People who may, a line with a lot of three units, and the verb that takes it back."""
     floor = FLOOR + PEOPLE
@@ -319,13 +387,6 @@ class Revert(Shift):
         for request in ({"do": "scan", "code": badge}, {"do": "pin", "pin": pin}):
             answer = self.ask_line(request)
             self.assertTrue(answer["good"], answer)
-
-    def ask_line(self, request):
-        with socket.socket(socket.AF_UNIX) as s:
-            s.settimeout(30)
-            s.connect(str(self.factory.dir / "state/station.sock"))
-            s.sendall((json.dumps(request) + "\n").encode())
-            return json.loads(s.makefile().readline())
 
     def start(self):
         super().start()
