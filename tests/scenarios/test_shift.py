@@ -107,7 +107,7 @@ class Shift:
         self.line = Line(factory)
         self.console = Terminal(factory)
         self.screens, self.visits, self.pulled = [], 0, []
-        self.see("Scan your badge")
+        self.see("SCAN YOUR BADGE")
 
     def close(self):
         self.console.close()
@@ -320,7 +320,7 @@ class OneShift(unittest.TestCase):
         shift.scan("CMD:CLOSE-LOT")
         shift.scan("CMD:YES")
         shift.scan("CMD:LEAVE")
-        shift.see("Scan your badge")
+        shift.see("SCAN YOUR BADGE")
 
     def test_2_every_unit_has_the_verdict_that_it_earned(self):
         ends = {serial: verdict for serial, verdict, _ in self.shift.pulled}
