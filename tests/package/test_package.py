@@ -77,16 +77,21 @@ def gunzip(path):
     return gzip.decompress(path.read_bytes()).decode()
 
 
+def setUpModule():
+    """The package of the sources as they are."""
+    global DEB
+    made = subprocess.run([SOURCE / "tests/package/make.sh", ARGS.cache], stdout=subprocess.PIPE, text=True, check=True).stdout
+    DEB = pathlib.Path(made.strip())
+
+
 class Package(unittest.TestCase):
     """One system for the whole story; the tests are its chapters, in order of their names."""
 
     @classmethod
     def setUpClass(cls):
-        cls.deb = pathlib.Path(subprocess.run([SOURCE / "tests/package/make.sh", ARGS.cache], stdout=subprocess.PIPE, text=True,
-                                              check=True).stdout.strip())
         cls.fresh = Fresh(ARGS.cache)
         cls.addClassCleanup(cls.fresh.close)
-        output = cls.fresh.install(cls.deb)
+        output = cls.fresh.install(DEB)
         assert "Setting up station" in output, output
 
     def verbs(self):
@@ -101,10 +106,10 @@ class Package(unittest.TestCase):
         self.assertIn("libtss2-tcti-station.so.0", self.fresh.run("ldconfig", "-p"))
 
     def test_1_the_page_installs_the_file_that_is_made(self):
-        self.assertEqual(commands("install"), ["apt install ./%s\n" % self.deb.name])
+        self.assertEqual(commands("install"), ["apt install ./%s\n" % DEB.name])
 
     def test_1_the_package_has_no_error_that_lintian_knows(self):
-        said = subprocess.run(["lintian", "--fail-on", "error", self.deb], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+        said = subprocess.run(["lintian", "--fail-on", "error", DEB], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
         self.assertEqual(said.returncode, 0, said.stdout)
 
     def test_2_manual_pages_say_every_verb_and_every_name_of_the_configuration(self):
@@ -162,7 +167,7 @@ class Booted(unittest.TestCase):
         from factory import Factory, Line
         cls.fresh = Fresh(ARGS.cache)
         cls.addClassCleanup(cls.fresh.close)
-        cls.fresh.install(pathlib.Path(next(pathlib.Path(ARGS.cache).glob("station_*.deb"))))
+        cls.fresh.install(DEB)
         cls.factory = Factory(devices=1, slots=1, usb=False, serial=1)
         cls.addClassCleanup(cls.factory.close)
         cls.port = cls.factory.endpoint["url"].rsplit(":", 1)[1]
@@ -247,9 +252,9 @@ class Booted(unittest.TestCase):
 
     def test_5_who_is_in_the_group_sees_the_line_and_nobody_else_does(self):
         status = "station status --config /etc/station/station.conf --json"
-        self.assertIn('"running"', self.machine.run("runuser -u operator -- %s" % status))
+        self.assertIn('"running"', self.machine.run("runuser -u ana -- %s" % status))
         self.machine.run("runuser -u nobody -- %s" % status, status=1)
-        self.machine.run("runuser -u operator -- cat /etc/station/ca/line.key", status=1)
+        self.machine.run("runuser -u ana -- cat /etc/station/ca/line.key", status=1)
         self.machine.run("runuser -u station -- cat /etc/station/credentials/dps-key", status=1)
 
     def test_6_a_line_that_stands_still_is_killed_and_started_again(self):
@@ -302,11 +307,10 @@ class Removed(unittest.TestCase):
     def test_installed_and_purged_leaves_nothing_but_its_accounts(self):
         fresh = Fresh(ARGS.cache)
         self.addCleanup(fresh.close)
-        deb = next(pathlib.Path(ARGS.cache).glob("station_*.deb"))
-        depends = subprocess.run(["dpkg-deb", "-f", deb, "Depends"], stdout=subprocess.PIPE, text=True, check=True).stdout
+        depends = subprocess.run(["dpkg-deb", "-f", DEB, "Depends"], stdout=subprocess.PIPE, text=True, check=True).stdout
         fresh.run("apt-get", "-y", "-q", "--no-install-recommends", "install", *re.findall(r"(?:^|, )([a-z0-9.+-]+)", depends))
         before = fresh.files()
-        fresh.install(deb)
+        fresh.install(DEB)
         self.assertIn("usr/bin/station", fresh.files() - before)
         fresh.run("apt-get", "-y", "-q", "purge", "station")
         left = fresh.files() - before
@@ -321,4 +325,4 @@ if __name__ == "__main__":
     parser.add_argument("--cache", default=str(SOURCE / "build/package"))
     parser.add_argument("--kernel", default=str(SOURCE / "build/hil/kernel"))
     ARGS, rest = parser.parse_known_args()
-    unittest.main(argv=sys.argv[:1] + rest, verbosity=2)
+    unittest.main(argv=sys.argv[:1] + rest, verbosity=2, failfast=True)   # a chapter needs those before it
