@@ -11,7 +11,8 @@ static const struct command *const commands[] = {
 	&run_command,	     &training_command,	 &devices_command,    &slots_learn_command, &preflight_command,
 	&status_command,     &watch_command,	 &upload_command,     &console_command,
 	&check_config_command, &check_cloud_command, &group_ensure_command, &ca_init_command, &ca_prove_command,
-	&people_init_command, &people_add_command, &people_remove_command, &people_list_command, &people_roles_command,
+	&people_init_command, &people_add_command, &people_remove_command, &people_pin_command, &people_list_command,
+	&people_roles_command, &cards_command,
 	&id_command,	     &audit_verify_command, &report_command,	     &stages_command,
 	&lot_list_command,   &lot_show_command,	 &lot_open_command,   &lot_close_command,	&lot_revert_command,
 };

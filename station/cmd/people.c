@@ -4,6 +4,7 @@
 #include "station/shift/people.h"
 #include "station/cmd/cmd.h"
 #include "station/cmd/load.h"
+#include "station/base/lockdown.h"
 #include "station/base/text.h"
 
 #include <stdio.h>
@@ -30,9 +31,13 @@ static bool read_line(const char *prompt, struct bytes *ret, struct err *e)
 	char line[LINE_MOST] = "";
 	bool terminal = isatty(STDIN_FILENO);
 	ret->secret = true;
+	setvbuf(stdin, NULL, _IONBF, 0);	/* no second copy */
+	if (!lockdown_no_core(e))
+		return false;
 	if (terminal) {
-		const char *typed = getpass(prompt);
+		char *typed = getpass(prompt);
 		snprintf(line, sizeof(line), "%s", typed ? typed : "");
+		wipe(typed, typed ? strlen(typed) : 0);
 	} else if (!fgets(line, sizeof(line), stdin)) {
 		line[0] = '\0';
 	}
@@ -94,6 +99,25 @@ static int people_removing(int argc, char **argv, struct err *e)
 }
 
 const struct command people_remove_command = {"people remove", "p-ID --config FILE", "take a person's badge and PIN away", people_removing};
+
+static int people_pinning(int argc, char **argv, struct err *e)
+{
+	const char *path = NULL;
+	const struct command_option options[] = {{"config", &path, NULL}, {0}};
+	char file[PATH_MAX];
+	AUTO(bytes) struct bytes pin = {0};
+	if (!command_options(&argc, argv, options, e))
+		return EXIT_FAILED;
+	if (argc != 1) {
+		err_set(e, E_USAGE, "people pin p-…");
+		return EXIT_USAGE;
+	}
+	bool ok = people_path(path, file, e) && read_line("PIN (empty: none): ", &pin, e) && people_set_pin(file, argv[0], &pin, e);
+	return ok ? EXIT_OK : EXIT_FAILED;
+}
+
+const struct command people_pin_command = {"people pin", "p-ID --config FILE <PIN", "give a person another PIN; on standard input",
+					   people_pinning};
 
 static bool print_person(void *ctx, const struct person *p)
 {

@@ -348,16 +348,29 @@ bool people_add(const char *path, const char *name, enum role role, const char *
 	return write_file(path, file, e);
 }
 
-bool people_remove(const char *path, const char *id, struct err *e)
+/* Badge NULL: it stays. */
+static bool change(const char *path, const char *id, const char *badge, const char *pin, struct err *e)
 {
 	AUTO(json) json_t *file = NULL;
 	struct stat st;
 	if (!read_file(path, &file, &st, e))
 		return false;
 	json_t *person = (json_t *)(uintptr_t)find(file, "id", id);
-	if (!person)
-		return err_set(e, E_USAGE, "nobody here is \"%.19s\"", id);
-	json_object_set_new(person, "badge", json_string(""));
-	json_object_set_new(person, "pin", json_string(""));
+	if (!person || !*json_text_or(person, "badge", ""))
+		return err_set(e, E_USAGE, "nobody who works here is \"%.19s\"", id);
+	if ((badge && json_object_set_new(person, "badge", json_string(badge)) < 0) ||
+	    json_object_set_new(person, "pin", json_string(pin)) < 0)
+		return err_set(e, E_NOMEM, "people");
 	return write_file(path, file, e);
+}
+
+bool people_remove(const char *path, const char *id, struct err *e)
+{
+	return change(path, id, "", "", e);
+}
+
+bool people_set_pin(const char *path, const char *id, const struct bytes *pin, struct err *e)
+{
+	char text[PIN_HASH] = "";
+	return (!pin->len || pin_hash(pin, text, e)) && change(path, id, NULL, text, e);
 }

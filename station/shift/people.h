@@ -59,5 +59,7 @@ WARN_UNUSED bool people_create(const char *path, struct err *e);
 WARN_UNUSED bool people_add(const char *path, const char *name, enum role role, const char *badge, const struct bytes *pin,
 			    struct person *ret, struct err *e);
 WARN_UNUSED bool people_remove(const char *path, const char *id, struct err *e);
+/* Another PIN, or with an empty one none. E_USAGE if nobody of this pseudonym works here. */
+WARN_UNUSED bool people_set_pin(const char *path, const char *id, const struct bytes *pin, struct err *e);
 
 #endif

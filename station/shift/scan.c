@@ -38,6 +38,8 @@ const struct scan_command scan_commands[] = {
 };
 const size_t scan_command_count = COUNT_OF(scan_commands);
 
+const char *const scan_screens[] = {"SLOTS", "LOT", "QUEUE", "JOURNAL", "UNIT", "PREFLIGHT", "HELP", NULL};
+
 const char *scan_kind_name(enum scan_kind kind)
 {
 	for (size_t i = 0; i < COUNT_OF(kinds); i++)

@@ -27,4 +27,7 @@ struct scan_command {
 extern const struct scan_command scan_commands[];
 extern const size_t scan_command_count;
 
+/* The screens that "SCREEN" asks for; NULL at the end. Which the console has is the console's; a test holds them together. */
+extern const char *const scan_screens[];
+
 #endif

@@ -460,7 +460,16 @@ static void do_slot(struct line *l, const char *argument, struct shift_talk *t)
 
 static void do_screen(struct line *l, const char *argument, struct shift_talk *t)
 {
-	snprintf(t->screen, sizeof(t->screen), "%.15s", argument);
+	struct err e = {0};
+	size_t i = 0;
+	while (scan_screens[i] && strcmp(scan_screens[i], argument) != 0)
+		i++;
+	if (!scan_screens[i]) {
+		err_set(&e, E_SCAN, "no such screen");
+		refuse(t, &e);
+		return;
+	}
+	snprintf(t->screen, sizeof(t->screen), "%s", argument);
 	for (char *p = t->screen; *p; p++)
 		*p = (char)(*p >= 'A' && *p <= 'Z' ? *p - 'A' + 'a' : *p);
 	say(t, "Screen %s.", t->screen);
