@@ -110,13 +110,15 @@ static void add_pull(const struct model *m, char *out, size_t room)
 	};
 	char part[64];
 	size_t good = count_of(m, is_pass);
+	const char *comma = good ? "," : "";
 	snprintf(part, sizeof(part), "PULL: %zu good", good);
 	add(out, room, good ? part : "PULL:");
 	for (size_t i = 0; i < COUNT_OF(bins); i++) {
 		size_t n = count_of(m, bins[i].claim);
 		if (!n)
 			continue;
-		add(out, room, out[strlen(out) - 1] == ':' ? "" : ",");
+		add(out, room, comma);
+		comma = ",";
 		add(out, room, n > 1 ? " slots" : " slot");
 		add_names(m, bins[i].claim, 8, out, room);
 		add(out, room, " ");

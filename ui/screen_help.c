@@ -11,11 +11,11 @@ static const struct {
 } words[] = {
 	{{.state = SLOT_EMPTY}, "Nothing is in this slot. Plug a unit in."},
 	{{.state = SLOT_WORKING}, "The station works on the unit. The bar shows how far it is."},
-	{{.state = SLOT_WAITING}, "The unit waits for another try; the sentence says why."},
+	{{.state = SLOT_WAITING}, "For another try, or for a scan; the sentence says what. HOLD leaves it."},
 	{{.state = SLOT_DONE, .verdict = SLOT_PASS}, "Proved: it has registered with the cloud by itself. Good."},
-	{{.state = SLOT_DONE, .verdict = SLOT_BUILT}, "Complete, but the cloud did not answer. Plug it in again later."},
-	{{.state = SLOT_DONE, .verdict = SLOT_HOLD}, "A person must decide. Keep the unit, read the sentence."},
-	{{.state = SLOT_DONE, .verdict = SLOT_FAIL}, "This unit is bad. Set it aside."},
+	{{.state = SLOT_DONE, .verdict = SLOT_BUILT}, "Complete, but not proved yet. Keep it apart, plug it in again later."},
+	{{.state = SLOT_DONE, .verdict = SLOT_HOLD}, "A person must decide. Hold bin; read the sentence below the tray."},
+	{{.state = SLOT_DONE, .verdict = SLOT_FAIL}, "This unit is bad. Red bin."},
 };
 
 static void draw(struct canvas *c, const struct model *m, struct view *v)
@@ -31,12 +31,14 @@ static void draw(struct canvas *c, const struct model *m, struct view *v)
 	row++;
 	canvas_text(c, row, 1, 11, STYLE_ALARM, "DO NOT PULL");
 	row += canvas_words(c, row, 13, 2, width - 13, STYLE_NORMAL,
-			    "Pulling now may spoil the unit. In a dense tray this is a ! behind the slot.");
+			    "The unit is worked on. In a small place this is a ! behind the slot.");
 	row++;
 	row += canvas_words(c, row, 1, 3, width, STYLE_NORMAL,
-			    "Up and down choose a slot, Enter opens it, Esc goes back. This screen only watches: "
-			    "leaving it, or losing it, never stops the line. When the line cannot be reached, it "
-			    "keeps trying.");
+			    "Cards: HOLD and then a slot, LOCK, LEAVE, CLOSE-LOT and then YES, NO, SCREEN. A code can also be written: / and "
+			    "Enter.");
+	row += canvas_words(c, row, 1, 4, width, STYLE_NORMAL,
+			    "The arrows choose a slot, Enter opens it, Right shows what is on record, Esc goes back. Leaving this screen, or losing "
+			    "it, never stops the line. When the line cannot be reached, it keeps trying.");
 	row++;
 	canvas_printf(c, row, 1, width, STYLE_DIM, "build %s  configuration %.16s", m->build, m->config_sha256);
 	canvas_printf(c, row + 1, 1, width, STYLE_DIM, "audit %lld entries, root %.32s", (long long)m->audit_size, m->audit_root);
