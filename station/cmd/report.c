@@ -59,6 +59,24 @@ static bool read_outbox(struct ledger *l, json_t *ret, struct err *e)
 	       outbox_scan(l, OUTBOX_ASIDE, &aside, UINT32_MAX, add_outbox, ret, e);
 }
 
+/* A unit whose enrollment went aside does not get on by itself: what the service said of it is what comes next. */
+static bool tell_units(json_t *jobs, const json_t *outbox)
+{
+	size_t i;
+	json_t *j;
+	AUTO(json) json_t *aside = json_object();
+	json_array_foreach(outbox, i, j)
+		if (!strcmp(json_text_or(j, "state", ""), outbox_state_name(OUTBOX_ASIDE)))
+			json_object_set(aside, json_text_or(j, "job", ""), j);
+	json_array_foreach(jobs, i, j) {
+		const json_t *row = json_object_get(aside, json_text_or(j, "job", ""));
+		if (row && (json_object_set(j, "code", json_object_get(row, "code")) != 0 ||
+			    json_object_set(j, "next", json_object_get(row, "next")) != 0))
+			return false;
+	}
+	return true;
+}
+
 static void print_outbox(const json_t *outbox)
 {
 	size_t i;
@@ -91,7 +109,8 @@ static bool report(const char *path, bool as_json, struct err *e)
 	AUTO(bytes) struct bytes text = {.max = (size_t)1 << 30};
 	if (!ledger_open_reader(path, &l, e))
 		return false;
-	bool ok = jobs_scan(l, add_job, jobs, e) && traces_scan(l, add_trace, traces, e) && read_outbox(l, outbox, e);
+	bool ok = jobs_scan(l, add_job, jobs, e) && traces_scan(l, add_trace, traces, e) && read_outbox(l, outbox, e) &&
+		  (tell_units(jobs, outbox) || err_set(e, E_NOMEM, "report"));
 	ledger_close(l);
 	if (!ok)
 		return false;

@@ -8,6 +8,7 @@ import os
 import pathlib
 import re
 import shutil
+import signal
 import socket
 import subprocess
 import sys
@@ -92,6 +93,30 @@ class Preflight(unittest.TestCase):
         self.assertTrue(done.stdout.endswith("Not ready.\n"))
 
     # --- each row alone
+
+    @contextlib.contextmanager
+    def closed(self, port, stands=False):
+        """The node of what is plugged in here cannot be opened, by root either: it is away, or another thing stands there."""
+        bus = pathlib.Path(self.factory.env()["UMOCKDEV_DIR"])
+        number = int((bus / "sys/bus/usb/devices" / Factory.port_path(port) / "devnum").read_text())
+        node = bus / ("dev/bus/usb/001/%03d" % number)
+        away = node.rename(node.with_suffix(".away"))
+        if stands:
+            node.mkdir()
+        try:
+            yield
+        finally:
+            if stands:
+                node.rmdir()
+            away.rename(node)
+
+    def test_unit_that_this_user_may_not_open(self):
+        self.factory.plug("SIM0001", 1)
+        try:
+            with self.closed(1):
+                self.only("units", words="70-station.rules")
+        finally:
+            self.factory.unplug("SIM0001")
 
     def test_clock_that_nobody_keeps(self):
         self.only("clock runs", clock=NOT_SYNCHRONISED, words="timedatectl")
@@ -190,6 +215,35 @@ class Preflight(unittest.TestCase):
             self.assertEqual([n for n, row in rows.items() if not row["ok"] and n != "clock runs"], [])
             _, asked = self.look(clock=NOT_SYNCHRONISED)
             self.assertEqual(asked, rows, "the verb shows the line's own rows, not this process's")
+
+    def test_line_whose_unit_could_not_be_opened_says_so(self):
+        line = self.factory.start_line("--stop-at", "detect:before")
+        try:
+            self.factory.plug("SIM0001", 1)
+            stat = pathlib.Path("/proc/%d/stat" % line.pid)
+            wait_until(lambda: stat.read_text().rsplit(")", 1)[1].split()[0] == "T", 30, "it stands still")
+            with self.closed(1, stands=True):
+                line.process.signal(signal.SIGCONT)
+                self.assertEqual(line.wait_verdict("01")["code"], "E-USB-004")
+                rows = {row["name"]: row for row in self.factory.ask_line(do="preflight")["rows"]}
+            self.assertEqual([n for n, row in rows.items() if not row["ok"] and n != "clock runs"], ["units", "line"])
+            self.assertIn("slot 01", rows["units"]["text"])
+            self.assertIn("udev", rows["units"]["todo"])
+        finally:
+            self.factory.unplug("SIM0001")
+            line.stop()
+
+    def test_line_that_started_without_the_service_says_so(self):
+        with self.line():
+            pass    # it passed once, and remembers that
+        port = self.factory.endpoint["url"].rsplit(":", 1)[1]
+        self.factory.dps.stop()
+        try:
+            with self.line():
+                rows = {row["name"]: row for row in self.factory.ask_line(do="preflight")["rows"]}
+                self.assertEqual([n for n, row in rows.items() if not row["ok"] and n != "clock runs"], ["service"])
+        finally:
+            self.factory.start_dps("--polls", "0", "--listen", "127.0.0.1:" + port)
 
 
 if __name__ == "__main__":

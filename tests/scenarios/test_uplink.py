@@ -165,8 +165,11 @@ class Upload(Case):
         self.assertIn("400", aside["what"])
         entry, = self.entries("enroll.aside")
         self.assertEqual((entry["body"]["registration_id"], entry["body"]["code"]), (ids[13], "E-DPS-014"))
-        unit, = [o for o in json.loads(self.factory.verb("report", "--config", self.factory.config, "--json"))["outbox"]]
-        self.assertEqual((unit["registration_id"], unit["state"], unit["code"]), (ids[13], "aside", "E-DPS-014"))
+        report = json.loads(self.factory.verb("report", "--config", self.factory.config, "--json"))
+        row, = report["outbox"]
+        self.assertEqual((row["registration_id"], row["state"], row["code"]), (ids[13], "aside", "E-DPS-014"))
+        unit, = [u for u in report["units"] if u["registration_id"] == ids[13]]
+        self.assertEqual((unit["verdict"], unit["code"], unit["next"]), ("BUILT", "E-DPS-014", row["next"]), "plugging it in is no help")
 
     def test_a_bulk_that_is_refused_as_a_whole_goes_one_by_one(self):
         ids = self.fill(10, spoiled=3)
