@@ -11,25 +11,13 @@
 
 #define PAGE_MAX ((size_t)4 << 20)
 
-static bool write_escaped(struct bytes *page, const char *text, struct err *e)
-{
-	bool ok = true;
-	for (const char *p = text; *p && ok; p++)
-		switch (*p) {
-		case '<': ok = bytes_add_text(page, "&lt;", e); break;
-		case '&': ok = bytes_add_text(page, "&amp;", e); break;
-		default: ok = bytes_add(page, p, 1, e);
-		}
-	return ok;
-}
-
+/* Names of a configuration are letters, digits and - . _ : only. */
 static bool write_card(struct bytes *page, const struct scan_command *command, const char *argument, struct err *e)
 {
 	char code[BARCODE_MOST + 1];
 	snprintf(code, sizeof(code), "CMD:%s%s%s", command->name, *argument ? ":" : "", argument);
-	return bytes_add_text(page, "<figure>", e) && barcode_svg(code, page, e) && bytes_add_text(page, "<figcaption><b>", e) &&
-	       write_escaped(page, code, e) && bytes_add_text(page, "</b> ", e) && write_escaped(page, command->meaning, e) &&
-	       bytes_add_text(page, "</figcaption></figure>\n", e);
+	return bytes_add_text(page, "<figure>", e) && barcode_svg(code, page, e) &&
+	       bytes_printf(page, e, "<figcaption><b>%s</b> %s</figcaption></figure>\n", code, command->meaning);
 }
 
 static const char *digit(const struct config *c, size_t i)
@@ -74,8 +62,8 @@ static bool write_page(struct bytes *page, const struct config *c, struct err *e
 				 "figure { margin: 0; padding: 2mm 0; border: 0.2mm dashed #888; break-inside: avoid; text-align: center }\n"
 				 "figcaption { padding: 1mm 3mm 0; max-width: 84mm }\n"
 				 "svg { display: block; margin: auto }\n"
-				 "</style></head><body>\n<h1>Cards for ", e) &&
-		  write_escaped(page, c->name, e) && bytes_add_text(page, "</h1>\n", e);
+				 "</style></head><body>\n", e) &&
+		  bytes_printf(page, e, "<h1>Cards for %s</h1>\n", c->name);
 	for (size_t i = 0; ok && i < scan_command_count; i++)
 		ok = write_cards(page, c, &scan_commands[i], e);
 	return ok && bytes_add_text(page, "</body></html>\n", e);
