@@ -25,10 +25,11 @@ static const char *sign_text(const struct slot_face *face, char out[static 5])
 /* Which try comes when: "try 2/5 in 12 s"; "" if none is waited for. */
 static void next_try(const struct model *m, const struct model_slot *s, char *out, size_t room)
 {
-	int64_t ms = s->next_try_ms - m->now_ms;
 	out[0] = '\0';
-	if (slot_tries_again(s))
-		snprintf(out, room, "try %d/%d in %lld s", s->try + 1, s->tries, (long long)(ms > 0 ? (ms + 999) / 1000 : 0));
+	if (!slot_tries_again(s))
+		return;
+	int64_t seconds = s->next_try_ms > m->now_ms ? (s->next_try_ms - m->now_ms - 1) / 1000 + 1 : 0;
+	snprintf(out, room, "try %d/%d in %lld s", s->try + 1, s->tries, (long long)(seconds < 9999 ? seconds : 9999));
 }
 
 /* The label where one was scanned: that is what the operator holds in his hand. */

@@ -66,8 +66,13 @@ static void turn(const struct model *m, int row, int column, int *ret_row, int *
 	}
 }
 
-static bool stands_in_jig(const struct model *m, const struct model_slot *s)
+/* It has a place of its own: one that an earlier slot has is taken. */
+static bool stands_in_jig(const struct model *m, size_t i)
 {
+	const struct model_slot *s = &m->slot[i];
+	for (size_t k = 0; k < i; k++)
+		if (m->slot[k].row == s->row && m->slot[k].column == s->column)
+			return false;
 	return s->row >= 1 && s->row <= m->jig.rows && s->column >= 1 && s->column <= m->jig.columns;
 }
 
@@ -80,7 +85,7 @@ static void lay_jig(const struct model *m, struct tray *t)
 	t->columns = turned ? m->jig.rows : m->jig.columns;
 	for (size_t i = 0; i < m->slot_count; i++) {
 		const struct model_slot *s = &m->slot[i];
-		if (stands_in_jig(m, s)) {
+		if (stands_in_jig(m, i)) {
 			turn(m, s->row - 1, s->column - 1, &t->at[i].row, &t->at[i].column);
 			continue;
 		}

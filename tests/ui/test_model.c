@@ -69,6 +69,39 @@ static void times_stand_in_the_order_of_stages(void **state)
 	free(m);
 }
 
+static void shift_tells_who_is_here_what_is_open_and_what_was_said(void **state)
+{
+	struct model *m = scene_model("tray16");
+	assert_string_equal(m->shift.state, "in");
+	assert_string_equal(m->shift.role, "operator");
+	assert_string_equal(m->shift.lot, "WO-4711");
+	assert_int_equal(m->shift.taken, 48);
+	assert_true(m->shift.talk.good);
+	assert_int_equal(m->jig.rows, 4);
+	assert_int_equal(m->slot[6].row, 2);
+	assert_int_equal(m->slot[6].column, 3);
+	scene_add(m, "nobody16");
+	assert_string_equal(m->shift.state, "nobody");
+	assert_string_equal(m->shift.lot, "");
+	assert_false(m->shift.talk.good);
+	assert_string_equal(m->shift.talk.code, "E-LIN-004");
+	scene_add(m, "training16");
+	assert_string_equal(m->mode, "training");
+	free(m);
+}
+
+static void slot_tries_again_only_while_it_waits_for_a_try(void **state)
+{
+	struct model *m = scene_model("tray16");
+	scene_add(m, "work16");
+	for (size_t i = 0; i < m->slot_count; i++)
+		assert_int_equal(slot_tries_again(&m->slot[i]), i == 5);
+	scene_add(m, "label16");	/* waits for a person */
+	assert_int_equal(m->slot[1].state, SLOT_WAITING);
+	assert_false(slot_tries_again(&m->slot[1]));
+	free(m);
+}
+
 static void nonsense_changes_nothing(void **state)
 {
 	static const char *const nonsense[] = {
@@ -195,6 +228,8 @@ int main(void)
 		cmocka_unit_test(new_snapshot_forgets_slots_that_are_no_more),
 		cmocka_unit_test(devices_in_no_slot_come_and_go),
 		cmocka_unit_test(times_stand_in_the_order_of_stages),
+		cmocka_unit_test(shift_tells_who_is_here_what_is_open_and_what_was_said),
+		cmocka_unit_test(slot_tries_again_only_while_it_waits_for_a_try),
 		cmocka_unit_test(nonsense_changes_nothing),
 		cmocka_unit_test(more_slots_and_devices_than_there_is_room_are_left_out),
 		cmocka_unit_test(headline_puts_the_hand_first),

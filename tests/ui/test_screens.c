@@ -278,9 +278,14 @@ static void draw_all(const struct model *m, json_t *const *answers, int rows, in
 	}
 }
 
+static void hostile_units_people_and_factory_systems_stay_in_their_places(void **state)
+{
+	check_16("hostile16", true);
+}
+
 static void any_size_draws_without_leaving_the_canvas(void **state)
 {
-	static const char *const trays[] = {"tray64", "jig64", "done16", "training16", "work16", "hostile"};
+	static const char *const trays[] = {"tray64", "jig64", "done16", "training16", "work16", "hostile", "hostile16"};
 	json_t *answers[COUNT_OF(screens_and_answers)];
 	for (size_t i = 0; i < COUNT_OF(answers); i++)
 		answers[i] = screens_and_answers[i] ? scene_answer(screens_and_answers[i]) : NULL;
@@ -332,6 +337,26 @@ static bool find_text(const struct canvas *c, const char *text, int *ret_row, in
 				return true;
 		}
 	return false;
+}
+
+static void no_slot_hides_another(void **state)
+{
+	struct model *m = scene_model("tray64");
+	struct tray t;
+	m->jig.rows = m->jig.columns = 8;
+	for (int s = 0; s < 64; s++) {
+		m->slot[s].row = s % 5;		/* many places twice, some outside */
+		m->slot[s].column = s % 3;
+	}
+	for (int cols = 20; cols <= 200; cols += 20) {
+		tray_lay(m, 35, cols, &t);
+		for (size_t i = 0; i < m->slot_count; i++) {
+			assert_true(t.at[i].row < t.rows && t.at[i].column < t.columns);
+			for (size_t k = 0; k < i; k++)
+				assert_false(t.at[i].row == t.at[k].row && t.at[i].column == t.at[k].column);
+		}
+	}
+	free(m);
 }
 
 static void slots_stand_as_the_operator_sees_the_turned_jig(void **state)
@@ -447,8 +472,10 @@ int main(void)
 		cmocka_unit_test(lost_line_is_said_and_the_old_state_stays),
 		cmocka_unit_test(unfit_line_is_a_full_bar),
 		cmocka_unit_test(hostile_texts_stay_in_their_places),
+		cmocka_unit_test(hostile_units_people_and_factory_systems_stay_in_their_places),
 		cmocka_unit_test(any_size_draws_without_leaving_the_canvas),
 		cmocka_unit_test(a_jig_of_any_form_draws),
+		cmocka_unit_test(no_slot_hides_another),
 		cmocka_unit_test(slots_stand_as_the_operator_sees_the_turned_jig),
 		cmocka_unit_test(every_verdict_has_its_own_word_and_its_own_sign),
 		cmocka_unit_test(keys_lead_where_the_bar_says),
