@@ -73,6 +73,7 @@ static void lot_comes_back_as_it_was_and_only_its_life_changes(void **state)
 	row.order_sha256[0] ^= 1;
 	assert_false(put_lot(s, &row, &why));
 	assert_int_equal(why.code, E_LOT_OTHER);
+	lot_row_fini(&got);
 	OK(lots_find(s->l, "A-2", &got, &found, &e));
 	assert_false(found);
 }
