@@ -18,8 +18,8 @@ static void symbol_delete(struct zint_symbol **symbol)
 static bool write_svg(const struct zint_symbol *s, struct bytes *ret, struct err *e)
 {
 	const struct zint_vector *v = s->vector;
-	bool ok = bytes_printf(ret, e, "<svg xmlns=\"http://www.w3.org/2000/svg\" width=\"%.1fmm\" height=\"%.1fmm\" viewBox=\"0 0 %g %g\" "
-			       "preserveAspectRatio=\"none\"><path d=\"", (s->width + 2 * QUIET) * MODULE_MM, HEIGHT * MODULE_MM,
+	bool ok = bytes_printf(ret, e, "<svg xmlns=\"http://www.w3.org/2000/svg\" width=\"%.1fmm\" height=\"%.1fmm\" "
+			       "viewBox=\"0 0 %g %g\" preserveAspectRatio=\"none\"><path d=\"", (s->width + 2 * QUIET) * MODULE_MM, HEIGHT * MODULE_MM,
 			       (double)v->width, (double)v->height);
 	for (const struct zint_vector_rect *r = v->rectangles; r && ok; r = r->next)
 		ok = bytes_printf(ret, e, "M%g %gh%gv%gh-%gz", (double)r->x, (double)r->y, (double)r->width, (double)r->height,

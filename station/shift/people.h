@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Who may work here: the file of `station people`, mode 0600. It alone knows which person a pseudonym is; the audit log and
- * everything that leaves the station have pseudonyms only. Badges are kept as HMAC-SHA256 under a random key of the file, PINs as
- * Argon2id (pin.h). Roles and what each may do are one table.
+ * everything that leaves the station have pseudonyms only. Badges are kept as HMAC-SHA256 under a random key of the file, PINs
+ * as Argon2id (pin.h). Roles and what each may do are one table.
  *
- *   {"version":1,"badge_key":"<hex>","people":[{"id":"p-7f3a91","name":"Ana","role":"operator","badge":"<hex>","pin":"$argon2id$…"}]}
+ *   {"version":1,"badge_key":"<hex>","people":[
+ *     {"id":"p-7f3a91c2","name":"Ana","role":"operator","badge":"<hex>","pin":"$argon2id$…"}]}
  *
  * A person who is removed stays, with badge and pin "", so that an old pseudonym keeps its meaning. */
 #ifndef STATION_SHIFT_PEOPLE_H
@@ -19,8 +20,8 @@ enum role { ROLE_OPERATOR, ROLE_LEAD, ROLE_MAINTAINER, ROLE_COUNT };
 const char *role_name(enum role role);
 WARN_UNUSED bool role_named(const char *name, enum role *ret);
 
-/* What a person may do at a line; a row each in people.c says which roles, `station people roles` prints it, and docs/people.md holds
- * the same table. */
+/* What a person may do at a line; a row each in people.c says which roles, `station people roles` prints it, and docs/people.md
+ * holds the same table. */
 enum doing {
 	DO_WORK,	/* log in, scan units and trays, plug in, put a slot to HOLD */
 	DO_OPEN_LOT,

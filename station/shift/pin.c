@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* libsodium's limits for "interactive" use: two passes over 64 MiB. A PIN of four digits is guessed offline whatever the hash costs;
- * what it withstands is the look into the file by someone who would reuse it, and the reuse of another's PIN. */
+/* libsodium's limits for "interactive" use: two passes over 64 MiB. A PIN of four digits is guessed offline whatever the hash
+ * costs; what it withstands is the look into the file by someone who would reuse it, and the reuse of another's PIN. */
 #include "station/shift/pin.h"
 
 #include <sodium.h>

@@ -14,7 +14,8 @@ struct scan_patterns;
 WARN_UNUSED bool scan_patterns_new(const struct config *c, struct scan_patterns **ret, struct err *e);
 void scan_patterns_free(struct scan_patterns *p);
 
-/* Which kind; unknown is what is longer than SCAN_MAX, or holds anything but printable ASCII. *ret_value is the code without a leading "WORD:" if it has one of CMD, BADGE, ORDER, TRAY. */
+/* Which kind; unknown is what is longer than SCAN_MAX, or holds anything but printable ASCII. *ret_value is the code without a
+ * leading "WORD:" if it has one of CMD, BADGE, ORDER, TRAY. */
 enum scan_kind scan_route(const struct scan_patterns *p, const char *code, const char **ret_value);
 
 /* The commands that a card can say, behind "CMD:"; `station cards` prints them, docs/operator.md lists them. A row with `argument`

@@ -32,9 +32,9 @@ void session_look(struct session *s, struct session_view *ret);
 /* What came of a badge or a PIN. */
 enum session_step { STEP_PIN_WANTED, STEP_IN, STEP_UNLOCKED, STEP_SECOND };
 
-/* A badge was scanned: logs in, hands over to another person, unlocks, or is the second badge that is waited for. A PIN is wanted next
- * of everybody with [people] pin = yes, and of all but operators without. E_BADGE, E_PIN (there is none on record), E_RIGHTS (as a second
- * one), E_TWO_PEOPLE (the same one). */
+/* A badge was scanned: logs in, hands over to another person, unlocks, or is the second badge that is waited for. A PIN is
+ * wanted next of everybody with [people] pin = yes, and of all but operators without. E_BADGE, E_PIN (there is none on record),
+ * E_RIGHTS (as a second one), E_TWO_PEOPLE (the same one). */
 WARN_UNUSED bool session_badge(struct session *s, const char *badge, enum session_step *ret, struct err *e);
 /* A PIN came, whole; or a digit of the cards, and then that it is complete. E_PIN, E_PIN_LOCKED; E_SCAN if none is wanted. */
 WARN_UNUSED bool session_pin(struct session *s, const struct bytes *pin, enum session_step *ret, struct err *e);
@@ -49,7 +49,8 @@ void session_want_second(struct session *s, enum doing doing);
 /* Whoever was waited for is waited for no longer. */
 void session_forget(struct session *s);
 
-/* May the person who is here do this? E_NO_PERSON, E_SESSION_LOCKED, E_RIGHTS. *ret_person is "" where nobody has to say who he is. */
+/* May the person who is here do this? E_NO_PERSON, E_SESSION_LOCKED, E_RIGHTS. *ret_person is "" where nobody has to say who he
+ * is. */
 WARN_UNUSED bool session_may(struct session *s, enum doing doing, char ret_person[static PERSON_ID], struct err *e);
 
 /* Something moved at the line: the idle time begins again. */

@@ -51,8 +51,9 @@ void shift_close(struct line *l);
  * and each second. */
 WARN_UNUSED bool shift_ticket(struct line *l, const struct config_slot *slot, struct ticket *ret, struct err *e);
 
-/* Whether a lead's second badge stands for the unit of this serial number, whatever the MES says of it: from then on for OVERRIDE_MS, in
- * whichever slot and however often it is plugged in, and for no other unit. In memory: a line that starts again asks the MES again. */
+/* Whether a lead's second badge stands for the unit of this serial number, whatever the MES says of it: from then on for
+ * OVERRIDE_MS, in whichever slot and however often it is plugged in, and for no other unit. In memory: a line that starts again
+ * asks the MES again. */
 #define OVERRIDE_MS 600000
 bool shift_overrides(struct line *l, const char *serial);
 
