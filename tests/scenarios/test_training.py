@@ -131,6 +131,20 @@ class Training(unittest.TestCase):
         self.assertEqual(list(self.factory.results_of("state/training")), [first["registration_id"]])
         self.assertEqual(again.stop(), 0)
 
+    def test_the_screen_says_training_and_ends_it_all_when_its_reader_leaves(self):
+        tmux = ["tmux", "-L", "training%d" % os.getpid(), "-f", "/dev/null"]
+        words = "%s training --config %s --console; echo ended $?; sleep 60" % (self.factory.station, self.factory.config)
+        env = dict(os.environ, LC_ALL="C.UTF-8", TERM="tmux-256color")
+        self.addCleanup(subprocess.run, [*tmux, "kill-server"], stderr=subprocess.DEVNULL)
+        subprocess.run([*tmux, "new-session", "-d", "-x", "120", "-y", "40", words], env=env, check=True)
+
+        def screen():
+            return subprocess.run([*tmux, "capture-pane", "-p"], stdout=subprocess.PIPE, text=True).stdout
+        wait_until(lambda: "TRAINING" in screen() and "01" in screen(), 60, "the screen")
+        subprocess.run([*tmux, "send-keys", "q"], check=True)
+        wait_until(lambda: "ended 0" in screen(), 60, "the end")
+        self.factory.start_line().stop()
+
     def test_the_configuration_keeps_the_jig_and_drops_what_is_real(self):
         line = TrainingLine(self.factory)
         self.assertEqual(line.stop(), 0)
