@@ -13,7 +13,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
+#include <unistd.h>
 
 #define LIST_MAX ((size_t)32 << 20)
 
@@ -27,6 +27,20 @@ static bool configured(const struct mes_setup *setup)
 	return setup->folder_out && setup->folder_out[0];
 }
 
+/* What a power cut left half written: no reader takes it, and nobody else removes it. */
+static void remove_halves(const struct mes *m)
+{
+	DIR *dir = opendir(m->out);
+	size_t mine = strlen(m->station);
+	for (struct dirent *d; dir && (d = readdir(dir));) {
+		size_t n = strlen(d->d_name);
+		if (!strncmp(d->d_name, m->station, mine) && d->d_name[mine] == '_' && n > 4 && !strcmp(d->d_name + n - 4, ".tmp"))
+			unlinkat(dirfd(dir), d->d_name, 0);
+	}
+	if (dir)
+		closedir(dir);
+}
+
 static bool open_folder(const struct mes_setup *setup, struct mes **ret, struct err *e)
 {
 	struct mes *m = calloc(1, sizeof(*m));
@@ -37,6 +51,7 @@ static bool open_folder(const struct mes_setup *setup, struct mes **ret, struct 
 	m->openhtf = strstr(setup->folder_format, "openhtf") != NULL;
 	if (TEXT_COPY(m->out, setup->folder_out, e) && TEXT_COPY(m->in, setup->folder_in ? setup->folder_in : "", e) &&
 	    TEXT_COPY(m->station, setup->station, e)) {
+		remove_halves(m);
 		*ret = m;
 		return true;
 	}

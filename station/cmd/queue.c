@@ -1,0 +1,68 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* station queue: what waits, for the service and for the MES, and what went aside; as the running line says. */
+#include "station/base/clock.h"
+#include "station/client.h"
+#include "station/cmd/cmd.h"
+
+#include <limits.h>
+#include <stdio.h>
+
+#define ANSWER_MS 10000
+
+static void print_sum(const char *name, const json_t *sum)
+{
+	bool offline = json_is_true(json_object_get(sum, "offline"));
+	printf("%-8s waiting %lld  aside %lld  %s%s%s\n", name, (long long)json_int_or(sum, "waiting", 0),
+	       (long long)json_int_or(sum, "aside", 0), offline ? "away: " : "reached", json_text_or(sum, "code", ""),
+	       json_text_or(sum, "sentence", ""));
+}
+
+static void print_queue(const json_t *answer)
+{
+	size_t i;
+	const json_t *j;
+	print_sum("cloud", json_object_get(answer, "outbox"));
+	json_array_foreach(json_object_get(json_object_get(answer, "mes"), "adapters"), i, j)
+		print_sum(json_text_or(j, "name", ""), j);
+	json_array_foreach(json_object_get(answer, "rows"), i, j)
+		printf("%-8s %-8s %-52s %s %s\n", json_text_or(j, "to", ""), json_text_or(j, "state", ""), json_text_or(j, "unit", ""),
+		       json_text_or(j, "code", ""), json_text_or(j, "what", ""));
+}
+
+static bool ask_line(const char *config, const char *what, json_t **ret, struct err *e)
+{
+	char path[PATH_MAX];
+	struct client *c;
+	AUTO(json) json_t *request = json_pack("{s:s}", "do", what);
+	if (!client_socket_of_config(config, path, sizeof(path), e) || !client_open(path, &c, e))
+		return false;
+	bool ok = client_ask(c, request, clock_steady_ms() + ANSWER_MS, ret, e);
+	client_close(c);
+	return ok;
+}
+
+static int queue(int argc, char **argv, struct err *e)
+{
+	const char *config = NULL;
+	bool json = false, retry = false;
+	AUTO(json) json_t *answer = NULL;
+	AUTO(bytes) struct bytes text = {.max = 4 * BYTES_MAX_DEFAULT};
+	const struct command_option options[] = {{"config", &config, NULL}, {"json", NULL, &json}, {"retry", NULL, &retry}, {0}};
+	if (!command_options(&argc, argv, options, e))
+		return EXIT_USAGE;
+	if (!config || argc > 0) {
+		err_set(e, E_USAGE, "queue needs --config FILE");
+		return EXIT_USAGE;
+	}
+	if (!ask_line(config, retry ? "retry" : "queue", &answer, e) || (json && !json_canonical(answer, &text, e)))
+		return EXIT_FAILED;
+	if (json)
+		puts(bytes_text(&text));
+	else
+		print_queue(answer);
+	return EXIT_OK;
+}
+
+const struct command queue_command = {
+	"queue", "--config FILE [--retry] [--json]", "what waits for the service and the MES; --retry tries all again", queue,
+};

@@ -1,0 +1,270 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The MES: asked before a unit begins, and told of everything, at least once, in order per unit, whatever breaks in between."""
+import csv
+import json
+import os
+import pathlib
+import signal
+import sqlite3
+import sys
+import threading
+import time
+import unittest
+
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "sim"))
+from factory import Factory, wait_until  # noqa: E402
+from mes import Mes  # noqa: E402
+
+UNITS = 8
+
+
+def rows(factory, sql):
+    with sqlite3.connect("file:%s?mode=ro" % (factory.dir / "state/ledger.db"), uri=True) as db:
+        return db.execute(sql).fetchall()
+
+
+def identities(factory):
+    """Intents in the audit log: what was signed or permitted, or was about to be."""
+    return rows(factory, "SELECT count(*) FROM entry WHERE type LIKE '%intent%'")[0][0]
+
+
+class WithMes(unittest.TestCase):
+    floor, mutual, hmac, units = "", False, b"the key of both", UNITS
+
+    def setUp(self):
+        self.factory = Factory(devices=self.units, slots=self.units)
+        self.addCleanup(self.factory.close)
+        self.mes = Mes(self.factory.dir / "mes", hmac=self.hmac, mutual=self.mutual)
+        self.addCleanup(self.mes.goes_away)
+        self.factory.floor = "\n" + self.floor.replace("{place}", str(self.factory.dir)) + "\n" + self.mes.config()
+        self.factory.write_config("line", "line", "reader")
+
+    def serial(self, n):
+        return "SIM%04d" % n
+
+    def pass_units(self, line, units):
+        for n in units:
+            self.factory.plug(self.serial(n), n)
+        return [line.wait_verdict("%02d" % n, 120) for n in units]
+
+    def heard(self, count, timeout_s=40):
+        wait_until(lambda: len(self.mes.results()) >= count, timeout_s, "%d results at the MES, which has %d" % (count, len(self.mes.results())))
+        return self.mes.results()
+
+
+class CheckIn(WithMes):
+    def one(self, answer):
+        """What becomes of the first unit, when the MES says this of it."""
+        self.mes.answers[self.serial(1)] = answer
+        line = self.factory.start_line()
+        self.factory.plug(self.serial(1), 1)
+        return line.wait_verdict("01", 60)
+
+    def refused(self, answer, code, reason=""):
+        end = self.one(answer)
+        self.assertEqual((end["verdict"], end["code"]), ("HOLD", code))
+        self.assertIn(reason, end["what"])
+        self.assertEqual(identities(self.factory), 0, "nothing is counted or signed for a unit that was not released")
+        self.assertEqual(self.factory.stats(self.serial(1))["BUNDLE_COMMIT"], 0)
+        return end
+
+    def test_go_lets_the_unit_begin_and_the_result_says_so(self):
+        self.assertEqual(self.one({"decision": "go", "variant": "EU", "profile": "demo"})["verdict"], "PASS")
+        result = self.heard(1)[0]["body"]
+        self.assertEqual((result["verdict"], result["decision"], result["variant"]), ("PASS", "go", "EU"))
+        self.assertEqual(result["check_in"], self.mes.questions[0]["id"])
+        self.assertEqual(result["registration_id"], rows(self.factory, "SELECT registration_id FROM job")[0][0])
+        self.assertTrue(result["checkpoint"].startswith("line-1.demo\n"), "a checkpoint leaves the station with every result")
+
+    def test_hold_keeps_it_and_shows_the_reason(self):
+        self.refused({"decision": "hold", "reason": "Erstmuster: bitte zur QS", "code": "Q7"}, "E-MES-003", "Q7: Erstmuster")
+
+    def test_skip_lets_it_travel_on(self):
+        self.refused({"decision": "skip", "reason": "done in hall 2"}, "E-MES-004")
+
+    def test_error_is_no_release(self):
+        self.refused({"decision": "error", "reason": "no route"}, "E-MES-005")
+
+    def test_another_profile_is_no_release(self):
+        self.refused({"decision": "go", "profile": "other"}, "E-MES-007", "other")
+
+    def test_another_unit_is_no_release(self):
+        self.refused({"decision": "go", "unit_id": "SIM0999"}, "E-MES-007")
+
+    def test_silence_is_no_release(self):
+        self.refused(None, "E-MES-006")
+
+    def test_garbage_is_no_release(self):
+        self.refused(b"\xff{\"decision\":\"go\"}", "E-MES-006")
+
+    def test_an_answer_to_another_question_is_no_release(self):
+        self.refused(b'{"id":"0","decision":"go"}', "E-MES-006")
+
+    def test_an_answer_after_the_time_is_no_release(self):
+        self.mes.delay_s = 2.5
+        self.refused({"decision": "go"}, "E-MES-006")
+
+    def test_a_word_that_is_not_known_is_no_release(self):
+        self.refused({"decision": "GO"}, "E-MES-006")
+
+
+class Silence(WithMes):
+    units = 2
+
+    def begin(self, silent):
+        self.factory.floor = self.factory.floor.replace("[mes-http]", "[mes]\nsilent = %s\n\n[mes-http]" % silent)
+        self.factory.write_config("line", "line", "reader")
+        self.mes.goes_away()
+        line = self.factory.start_line()
+        return self.pass_units(line, [1, 2])
+
+    def tearDown(self):
+        self.mes.comes_back()
+
+    def test_go_goes_on_and_the_record_says_that_nobody_answered(self):
+        self.assertEqual({s["verdict"] for s in self.begin("go")}, {"PASS"})
+        said = [json.loads(b)["body"] for (b,) in rows(self.factory, "SELECT entry FROM entry WHERE type = 'stage.done'")]
+        self.assertEqual({b["decision"] for b in said if b["stage"] == "admit"}, {"silent: go"})
+
+    def test_listed_lets_those_begin_that_the_mes_left_a_list_of(self):
+        inbox = self.factory.dir / "in"
+        (inbox / "allow").mkdir(parents=True)
+        (inbox / "allow" / "today.txt").write_text("XXX\n%s\r\nYYY" % self.serial(2))
+        self.factory.floor += "\n[mes-folder]\nout = %s\nin = %s\n" % (self.factory.dir, inbox)
+        ends = self.begin("listed")
+        self.assertEqual([s["verdict"] for s in ends], ["HOLD", "PASS"])
+        self.assertEqual(ends[0]["code"], "E-MES-006")
+
+
+class Delivery(WithMes):
+    def test_mutual_tls(self):
+        self.mes.goes_away()
+        self.mes = Mes(self.factory.dir / "mtls", mutual=True)
+        self.factory.floor = "\n" + self.mes.config()
+        self.factory.write_config("line", "line", "reader")
+        line = self.factory.start_line()
+        self.assertEqual(self.pass_units(line, [1])[0]["verdict"], "PASS")
+        self.assertEqual(self.heard(1)[0]["unit"], self.serial(1))
+
+    def test_an_outage_loses_nothing_and_doubles_nothing(self):
+        self.factory.floor = self.factory.floor.replace("[mes-http]", "[mes]\ncheck_in = no\n\n[mes-http]")
+        self.factory.write_config("line", "line", "reader")
+        line = self.factory.start_line()
+        self.pass_units(line, [1, 2])
+        self.heard(2)
+        self.mes.goes_away()
+        self.pass_units(line, [3, 4, 5])
+        for n in (3, 4, 5):     # and once more, so that units have more than one event
+            self.factory.unplug(self.serial(n))
+            line.wait_empty("%02d" % n)
+            self.factory.plug(self.serial(n), n)
+            line.wait_verdict("%02d" % n, 60, nth=2)
+        line.kill()
+        line = self.factory.start_line()
+        self.mes.status["unit.result"] = 503
+        self.mes.comes_back()
+        time.sleep(1.5)
+        self.mes.status.clear()
+        for n in range(1, 6):   # all were plugged in when the line came back
+            line.wait_verdict("%02d" % n, 60)
+        visits = rows(self.factory, "SELECT serial, verdict, ended_ms FROM visit ORDER BY number")
+        self.assertEqual(len(visits), 8 + 5)
+        results = self.heard(len(visits))
+        self.assertEqual(len(results), len(visits))
+        for n in range(1, 6):
+            mine = [(e["unit"], e["body"]["verdict"], e["body"]["ended_ms"]) for e in results if e["unit"] == self.serial(n)]
+            self.assertEqual(mine, [v for v in visits if v[0] == self.serial(n)], "in order, each once")
+        wait_until(lambda: rows(self.factory, "SELECT count(*) FROM delivery")[0][0] == 0, 20, "nothing waits")
+
+    def test_a_line_that_is_killed_while_it_delivers_delivers_all(self):
+        self.factory.floor = self.factory.floor.replace("[mes-http]", "[mes]\ncheck_in = no\n\n[mes-http]")
+        self.factory.write_config("line", "line", "reader")
+        self.mes.delay_s = 0.3
+        line = self.factory.start_line()
+        self.pass_units(line, range(1, UNITS + 1))
+        for _ in range(4):
+            time.sleep(0.4)
+            line.kill()
+            line = self.factory.start_line()
+        self.mes.delay_s = 0
+        self.assertEqual(sorted(e["unit"] for e in self.heard(UNITS)), [self.serial(n) for n in range(1, UNITS + 1)])
+
+    def test_what_the_mes_refuses_for_good_goes_aside_and_holds_nobody_back(self):
+        self.mes.status["unit.result"] = 422
+        line = self.factory.start_line()
+        self.pass_units(line, [1])
+        wait_until(lambda: rows(self.factory, "SELECT state FROM delivery") == [("aside",)], 20, "it is aside")
+        self.mes.status.clear()
+        self.pass_units(line, [2])
+        self.assertEqual([e["unit"] for e in self.heard(1)], [self.serial(2)])
+        self.assertIn("E-MES-002", self.factory.verb("queue", "--config", self.factory.config))
+        self.factory.verb("queue", "--retry", "--config", self.factory.config)
+        self.assertEqual({e["unit"] for e in self.heard(2)}, {self.serial(1), self.serial(2)})
+
+    def test_a_wrong_key_delivers_nothing_and_stops_nothing(self):
+        (self.factory.dir / "mes" / "hmac").write_bytes(b"another")
+        self.factory.floor = self.factory.floor.replace("[mes-http]", "[mes]\nsilent = go\n\n[mes-http]")
+        self.factory.write_config("line", "line", "reader")
+        line = self.factory.start_line()
+        self.assertEqual(self.pass_units(line, [1])[0]["verdict"], "PASS")
+        wait_until(lambda: self.mes.refused, 20, "a refusal")
+        self.assertEqual(self.mes.events, [])
+        self.assertEqual(rows(self.factory, "SELECT count(*) FROM delivery")[0][0], 1)
+
+
+class Folder(unittest.TestCase):
+    def test_files_are_whole_whenever_somebody_looks(self):
+        factory = Factory(devices=4, slots=4, floor="[mes-folder]\nout = {place}/out\nformat = json csv openhtf\n")
+        self.addCleanup(factory.close)
+        out = factory.dir / "out"
+        line = factory.start_line()
+        broken, ended = [], threading.Event()
+
+        def look():
+            while not ended.is_set():
+                for path in list(out.glob("*")) if out.exists() else []:
+                    try:
+                        text = path.read_text()
+                    except FileNotFoundError:
+                        continue
+                    if path.suffix == ".json":
+                        try:
+                            json.loads(text)
+                        except ValueError:
+                            broken.append((path.name, text))
+                    elif path.suffix == ".csv" and len(list(csv.reader(text.splitlines()))) != 2:
+                        broken.append((path.name, text))
+        reader = threading.Thread(target=look)
+        reader.start()
+        self.addCleanup(reader.join)
+        self.addCleanup(ended.set)
+        for n in (1, 2):
+            factory.plug("SIM%04d" % n, n)
+            self.assertEqual(line.wait_verdict("%02d" % n)["verdict"], "PASS")
+        self.assertFalse(list(out.glob("*")) if out.exists() else [], "a folder that is not there is waited for")
+        factory.unplug_all()
+        for n in (1, 2):
+            line.wait_empty("%02d" % n)
+        out.mkdir()
+        for _ in range(3):
+            line.kill()
+            line = factory.start_line()
+        for n in (3, 4):
+            factory.plug("SIM%04d" % n, n)
+            line.wait_verdict("%02d" % n)
+        wait_until(lambda: len(list(out.glob("*_SIM*.csv"))) == 4, 40, "four files of CSV")
+        wait_until(lambda: rows(factory, "SELECT count(*) FROM delivery")[0][0] == 0, 20, "nothing waits")
+        self.assertEqual(broken, [])
+        for n in range(1, 5):
+            found = sorted(p.name for p in out.glob("line-1_*_SIM%04d_*" % n))
+            self.assertEqual(len(found), 3, found)
+            with open(out / found[0], newline="", encoding="utf-8") as f:
+                row = next(csv.DictReader(f))
+            self.assertEqual((row["serial"], row["verdict"]), ("SIM%04d" % n, "PASS"))
+            record = json.loads((out / found[2]).read_text())
+            self.assertEqual((record["dut_id"], record["outcome"], record["station_id"]), ("SIM%04d" % n, "PASS", "line-1"))
+            self.assertEqual(record["phases"][0]["name"], "detect")
+
+
+if __name__ == "__main__":
+    unittest.main(verbosity=2)
