@@ -11,7 +11,8 @@
 /* Columns that the text takes in block letters, one free between two; 0 if a character of it has none. */
 int big_columns(const char *text);
 
-/* Draws the text with `fill` ("█") in every block, in the middle of `width` columns. False, and nothing drawn, if it does not fit. */
+/* Draws the text with `fill` ("█") in every block, in the middle of `width` columns. False, and nothing drawn, if it does not fit
+ * or a character has no block letter. */
 bool big_text(struct canvas *c, int row, int col, int width, enum style style, const char *fill, const char *text);
 
 #endif

@@ -90,16 +90,16 @@ bool model_apply(struct model *m, const json_t *event);
 void model_lost(struct model *m, const char *why);
 
 /* What the operator reads first: one headline for the whole tray (headline.c), in this order: the line is away; a unit must not be
- * pulled (and what a person can do meanwhile); the line is not fit; a person must do something; a unit waits or works and may be pulled;
- * everything is done, and what goes where; nothing is in the tray. Cut where there is no room. */
+ * pulled (and what a person can do meanwhile); the line is not fit; a person must do something; a unit waits or works and may be
+ * pulled; everything is done, and what goes where; nothing is in the tray. Cut where there is no room. */
 enum headline_kind {
 	HEADLINE_LOST, HEADLINE_UNFIT, HEADLINE_HANDS_OFF, HEADLINE_BUSY, HEADLINE_WANTED, HEADLINE_PULL, HEADLINE_READY
 };
 enum headline_kind model_headline(const struct model *m, char *out, size_t room);
 
 /* How often the console's bell rings as the headline changes from one kind to another: as the tray is done, once if it is all good,
- * three times if it is not; else 0. One sound for a tray: taking units out of it, losing the line or a line that was not fit rings no
- * more. */
+ * three times if it is not; else 0. One sound for a tray: taking units out of it, losing the line or a line that was not fit rings
+ * no more. */
 int headline_rings(enum headline_kind before, enum headline_kind now, const struct model *m);
 
 /* Who is here and which lot is open, in words: "operator, lot WO-4711 57/200"; "" where the line knows neither. */

@@ -36,8 +36,8 @@ static void draw(struct canvas *c, const struct model *m, struct view *v)
 	int row = SCREEN_TOP, last = c->rows - SCREEN_BOTTOM;
 	v->page_rows = last - row - 1;
 	if (v->search[0])
-		canvas_printf(c, row++, 1, c->cols - 2, STYLE_TITLE, "page %d of entries that hold %s; Up newer, Down older, Esc all", v->page + 1,
-			      v->search);
+		canvas_printf(c, row++, 1, c->cols - 2, STYLE_TITLE, "page %d of entries that hold %s; Up newer, Down older, Esc all",
+			      v->page + 1, v->search);
 	else
 		canvas_printf(c, row++, 1, c->cols - 2, STYLE_DIM, "page %d of all entries; Up newer, Down older; scan a label to search",
 			      v->page + 1);
@@ -47,7 +47,8 @@ static void draw(struct canvas *c, const struct model *m, struct view *v)
 	if (!entries)
 		canvas_text(c, row, 1, c->cols - 2, STYLE_DIM, "Asking the line.");
 	else if (!json_array_size(entries))
-		canvas_text(c, row, 1, c->cols - 2, STYLE_DIM, json_int_or(v->answer, "first", 0) > 0 ? "Nothing was found so far: Down goes on." : "Nothing was found.");
+		canvas_text(c, row, 1, c->cols - 2, STYLE_DIM, json_int_or(v->answer, "first", 0) > 0 ?
+			    "Nothing was found so far: Down goes on." : "Nothing was found.");
 }
 
 /* The page behind the one that is answered; a key that comes before the answer does nothing. */

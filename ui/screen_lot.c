@@ -50,7 +50,8 @@ static void draw_slots(struct canvas *c, int row, int last, const json_t *slots)
 	size_t i;
 	const json_t *slot;
 	int count = (int)json_array_size(slots), per = last - row - 1 > 0 ? last - row - 1 : 1;
-	int columns = count > per ? (count + per - 1) / per : 1, width = (c->cols / 2 - 2) / columns, bar = width - 15 < 20 ? width - 15 : 20;
+	int columns = count > per ? (count + per - 1) / per : 1, width = (c->cols / 2 - 2) / columns;
+	int bar = width - 15 < 20 ? width - 15 : 20;
 	canvas_text(c, row, 1, 40, STYLE_DIM, "first pass by slot");
 	json_array_foreach(slots, i, slot) {
 		int at = row + 1 + (int)i % per, col = 1 + (int)i / per * width;

@@ -88,8 +88,8 @@ static void draw_verdict(struct canvas *c, const struct place *p, enum tray_look
 	canvas_words(c, row, p->col + used, p->height - (row - p->row), p->width - used, STYLE_DIM, s->sentence);
 }
 
-static void draw_framed(struct canvas *c, const struct place *p, enum tray_look look, const struct model *m, const struct model_slot *s,
-			bool selected)
+static void draw_framed(struct canvas *c, const struct place *p, enum tray_look look, const struct model *m,
+			const struct model_slot *s, bool selected)
 {
 	struct slot_face face = slot_face(s);
 	const struct place inner = {p->row + 1, p->col + 1, p->height - 2, p->width - 2};
@@ -179,7 +179,7 @@ static int draw_exception(struct canvas *c, int row, int rows, const struct mode
 	canvas_printf(c, row, NAME_COLUMNS + 1, WORD_COLUMNS + 2, face.style, "%s %s", sign_text(&face, sign), face.word);
 	snprintf(text, sizeof(text), "%s%s%s%s%s %s", again, *again ? "; scan HOLD to leave it. " : "", s->code, *s->code ? " " : "",
 		 s->sentence, *s->waits_for ? "" : s->todo);
-	int used = canvas_words(c, row, NAME_COLUMNS + WORD_COLUMNS + 4, rows, c->cols - NAME_COLUMNS - WORD_COLUMNS - 5, STYLE_NORMAL, text);
+	int at = NAME_COLUMNS + WORD_COLUMNS + 4, used = canvas_words(c, row, at, rows, c->cols - at - 1, STYLE_NORMAL, text);
 	return used > 0 ? used : 1;
 }
 

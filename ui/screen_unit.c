@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* One slot with everything that is known of it: what it says now, how long each stage took, and, from the ledger, what is on record of
- * the unit: hashes, its place on the audit log, and what the log says of its last visit. A small screen has it on two pages. */
+/* One slot with everything that is known of it: what it says now, how long each stage took, and, from the ledger, what is on record
+ * of the unit: hashes, its place on the audit log, and what the log says of its last visit. A small screen has it on two pages. */
 #include "ui/screen.h"
 
 #include "station/base/clock.h"

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Where each slot stands on the screen. Pure. With a jig ([jig], row and column of the slots) the screen looks like it does from
- * where the operator stands, with blank places where the jig has no slot; without one the slots stand row by row in the order of the
- * configuration. */
+ * where the operator stands, with blank places where the jig has no slot; without one the slots stand row by row in the order of
+ * the configuration. */
 #ifndef UI_TRAY_H
 #define UI_TRAY_H
 

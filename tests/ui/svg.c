@@ -60,7 +60,8 @@ static void put_styles(struct svg *s)
 	    colour(theme_look(s->theme, STYLE_FRAME)->fg, INK));
 	for (int i = 0; i < STYLE_COUNT; i++) {
 		const struct look *l = theme_look(s->theme, (enum style)i);
-		unsigned ink = l->reverse ? colour(l->bg, GROUND) : colour(l->fg, INK), ground = l->reverse ? colour(l->fg, INK) : colour(l->bg, GROUND);
+		unsigned front = colour(l->fg, INK), back = colour(l->bg, GROUND);
+		unsigned ink = l->reverse ? back : front, ground = l->reverse ? front : back;
 		put(s, ".t%d{fill:#%06x%s%s%s}.g%d{fill:#%06x}", i, ink, l->bold ? ";font-weight:bold" : "", l->dim ? ";opacity:.7" : "",
 		    l->underline ? ";text-decoration:underline" : "", i, ground);
 	}

@@ -110,13 +110,15 @@ static void check_words(const char *text, enum headline_kind kind, const struct 
 
 static void headline_says_what_a_hand_may_do_in_every_combination(void **state)
 {
-	static const char *const people[] = {"open", "nobody", "wants pin", "in", "locked"}, *const lines[] = {"running", "unfit", "stopping"};
+	static const char *const people[] = {"open", "nobody", "wants pin", "in", "locked"};
+	static const char *const lines[] = {"running", "unfit", "stopping"};
 	struct model *m = scene_model("tray8");
 	m->slot_count = SLOTS;
 	int seen[HEADLINE_READY + 1] = {0};
 	for (int combination = 0; combination < KINDS * KINDS * KINDS * KINDS; combination++) {
-		const enum kind kinds[SLOTS] = {combination % KINDS, combination / KINDS % KINDS, combination / KINDS / KINDS % KINDS,
-						combination / KINDS / KINDS / KINDS};
+		enum kind kinds[SLOTS];
+		for (int i = 0, rest = combination; i < SLOTS; i++, rest /= KINDS)
+			kinds[i] = (enum kind)(rest % KINDS);
 		struct tally t = fill(m, kinds);
 		for (size_t p = 0; p < COUNT_OF(people); p++)
 			for (size_t l = 0; l < COUNT_OF(lines); l++) {

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The pictures of docs/pictures, drawn from recorded events; $UI_WRITE_EXPECTED writes them anew. And the operator's page: it shows them
- * all, and is short. */
+/* The pictures of docs/pictures, drawn from recorded events; $UI_WRITE_EXPECTED writes them anew. And the operator's page: it shows
+ * them all, and is short. */
 #include "tests/ui/scene.h"
 #include "tests/ui/svg.h"
 
@@ -120,8 +120,8 @@ static void operators_page_explains_every_word_and_order_of_the_screen(void **st
 					   "SCAN YOUR BADGE", "PLUG IN", "TAKE OUT", "TRAINING", "RE-CHECK", "THE LINE IS NOT FIT",
 					   "LINE NOT REACHABLE", "WAITING FOR THE MES", "WAITING FOR THE CLOUD", "LOCKED"};
 	const struct model_slot faces[] = {
-		{.state = SLOT_DONE, .verdict = SLOT_PASS}, {.state = SLOT_DONE, .verdict = SLOT_BUILT}, {.state = SLOT_DONE, .verdict = SLOT_HOLD},
-		{.state = SLOT_DONE, .verdict = SLOT_FAIL},
+		{.state = SLOT_DONE, .verdict = SLOT_PASS}, {.state = SLOT_DONE, .verdict = SLOT_BUILT},
+		{.state = SLOT_DONE, .verdict = SLOT_HOLD}, {.state = SLOT_DONE, .verdict = SLOT_FAIL},
 	};
 	AUTO(bytes) struct bytes page = {0};
 	read_docs("operator.md", &page);

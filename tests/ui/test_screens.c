@@ -363,7 +363,8 @@ static void slots_stand_as_the_operator_sees_the_turned_jig(void **state)
 {
 	/* a jig of 2 rows by 3 columns; slot 1 is built in its upper left, slot 2 in its upper right, slot 3 in its lower left */
 	static const struct { int rotation, at[3][2]; } turns[] = {
-		{0, {{0, 0}, {0, 2}, {1, 0}}}, {90, {{0, 1}, {2, 1}, {0, 0}}}, {180, {{1, 2}, {1, 0}, {0, 2}}}, {270, {{2, 0}, {0, 0}, {2, 1}}},
+		{0, {{0, 0}, {0, 2}, {1, 0}}}, {90, {{0, 1}, {2, 1}, {0, 0}}},
+		{180, {{1, 2}, {1, 0}, {0, 2}}}, {270, {{2, 0}, {0, 0}, {2, 1}}},
 	};
 	struct model *m = scene_model("tray8");
 	struct err e = {0};
