@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The sentence: detect the device, identify it, read the key that says which unit it is, make its own key, attest that this unit
+/* The sentence: detect the device, identify it, admit it, read the key that says which unit it is, make its own key, attest that this unit
  * holds it, derive its registration id, sign its leaf, install what it needs to register, enroll it, verify by registering as
  * the device would, finish its factory mode, record.
  *
@@ -23,6 +23,7 @@
 
 static bool detect(struct job *j, struct err *e);
 static bool identify(struct job *j, struct err *e);
+static bool admit(struct job *j, struct err *e);
 static bool read_key(struct job *j, struct err *e);
 static bool make_key(struct job *j, struct err *e);
 static bool attest(struct job *j, struct err *e);
@@ -39,6 +40,7 @@ static bool factory_mode_ends_here(const struct job *j);
 const struct stage pipeline[] = {
 	{"detect", detect, NULL, TOUCH_READ, 3, 10000, false, "Opening the unit"},
 	{"identify", identify, NULL, TOUCH_READ, 3, 10000, false, "Asking who it is"},
+	{"admit", admit, NULL, TOUCH_MES, 2, 70000, true, "Asking whether it may begin"},
 	{"read-key", read_key, NULL, TOUCH_READ | TOUCH_DEVICE, 2, 200000, false, "Finding out which unit it is"},
 	{"make-key", make_key, NULL, TOUCH_DEVICE, 2, 60000, false, "Making its key"},
 	{"attest", attest, NULL, TOUCH_READ, 2, 60000, false, "Proving its key"},
@@ -70,8 +72,7 @@ static bool detect(struct job *j, struct err *e)
 	return device->open(&j->device, &port, &call, e);
 }
 
-/* Who it says it is, and whether it may begin here: the label on USB and the one inside must agree, unless USB's is of a bridge in
- * front of the unit. */
+/* Who it says it is: the label on USB and the one inside must agree, unless USB's is of a bridge in front of the unit. */
 static bool identify(struct job *j, struct err *e)
 {
 	const struct driver_call call = job_call(j);
@@ -79,6 +80,12 @@ static bool identify(struct job *j, struct err *e)
 		return false;
 	if (!j->driver->bridged && strcmp(j->identity.serial, j->usb.serial) != 0)
 		return err_set(e, E_SERIAL_MISMATCH, "\"%s\" on USB, \"%s\" inside", j->usb.serial, j->identity.serial);
+	return true;
+}
+
+/* Whether it may begin here: nothing was made, counted or signed for it yet. */
+static bool admit(struct job *j, struct err *e)
+{
 	return admission(j, e);
 }
 

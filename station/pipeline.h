@@ -11,6 +11,7 @@ enum touch {
 	TOUCH_DEVICE = 2,	/* may change the device: journalled before */
 	TOUCH_CLOUD = 4,
 	TOUCH_LEDGER = 8,	/* writes to the ledger inside the stage, before its effect */
+	TOUCH_MES = 16,
 };
 
 struct stage {

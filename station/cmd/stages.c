@@ -15,9 +15,10 @@ static int run(int argc, char **argv, struct err *e)
 	for (int i = 0; i < pipeline_count; i++) {
 		const struct stage *s = &pipeline[i];
 		char touches[64];
-		snprintf(touches, sizeof(touches), "%s%s%s%s", s->touches & TOUCH_READ ? "reads the device, " : "",
+		snprintf(touches, sizeof(touches), "%s%s%s%s%s", s->touches & TOUCH_READ ? "reads the device, " : "",
 			 s->touches & TOUCH_DEVICE ? "writes to the device, " : "", s->touches & TOUCH_CLOUD ? "cloud, " : "",
-			 s->touches & TOUCH_LEDGER ? "ledger, " : "");
+			 s->touches & TOUCH_LEDGER ? "ledger, " : "",
+			 s->touches & TOUCH_MES ? "MES, " : "");
 		int len = (int)(touches[0] ? strlen(touches) - 2 : 0);
 		printf("| %s | %.*s | %d | %d | %s |\n", s->name, len ? len : 3, len ? touches : "–", s->tries, s->time_ms / 1000,
 		       s->may_unplug ? "yes" : "no");
