@@ -14,6 +14,7 @@ import os
 import pathlib
 import signal
 import socket
+import sqlite3
 import subprocess
 import sys
 import time
@@ -21,6 +22,7 @@ import unittest
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "sim"))
 from factory import Factory, wait_until  # noqa: E402
+from mes import Mes  # noqa: E402
 
 TRAY, ROWS, COLS = 16, 40, 120
 OPERATOR, LEAD = ("BADGE:op-0417-Q", "2580"), ("BADGE:ld-0099-Q", "7412")
@@ -32,6 +34,9 @@ file = {place}/people.json
 
 [lots]
 required = yes
+
+[mes]
+silent = listed
 
 """
 
@@ -215,6 +220,7 @@ def pauses(events):
 class OneShift(unittest.TestCase):
     SCANNED, TRAYS = 4, 9       # trays of gateways whose labels are scanned, and of sensors on trays with a barcode
     WRONG_LABEL, PULLED, KILLED, HUNG = 2, (1, 6), (3, 8), 5    # in which trays that happens, from 1
+    MES_AWAY, MES_BACK = 6, 8
 
     @classmethod
     def setUpClass(cls):
@@ -226,6 +232,10 @@ class OneShift(unittest.TestCase):
         cls.addClassCleanup(cls.factory.close)
         cls.factory.add_devices(bad_gateways, prefix="ROGUE", rogue_vendor=True)
         cls.factory.add_serial(sensors)
+        cls.mes = Mes(cls.factory.dir / "mes", hmac=b"the key of both")
+        cls.addClassCleanup(cls.mes.goes_away)
+        cls.factory.floor += cls.mes.config()
+        cls.factory.write_config("line", "line", "reader")
         cls.people()
         good = iter(["SIM%04d" % n for n in range(1, gateways - bad_gateways + 1)])
         cls.gateways = [[Unit(next(good)) for _ in range(TRAY - 1)] + [Unit("ROGUE%04d" % n, bad=True)] for n in range(1, bad_gateways + 1)]
@@ -256,6 +266,7 @@ class OneShift(unittest.TestCase):
             "serials": [u.serial for tray in cls.gateways for u in tray]}))
         (place / "WO-4712.json").write_text(json.dumps({
             "order": "WO-4712", "product": "sensor-1", "profile": "sensor", "count": TRAY * cls.TRAYS,
+            "serials": [u.serial for tray in cls.sensors for u in tray],
             "trays": {"T-%02d" % n: [u.serial for u in tray] for n, tray in enumerate(cls.sensors, 1)}}))
 
     # --- the shift
@@ -268,7 +279,6 @@ class OneShift(unittest.TestCase):
             shift.console.start()
         if number == self.HUNG:
             os.kill(shift.console.pid(), signal.SIGSTOP)
-            self.addCleanup(lambda: None)
             time.sleep(2)
             os.kill(shift.console.pid(), signal.SIGCONT)
 
@@ -311,6 +321,10 @@ class OneShift(unittest.TestCase):
         shift.scan("ORDER:WO-4712")
         for n, tray in enumerate(self.sensors, 1):
             number += 1
+            if number == self.MES_AWAY:
+                self.mes.goes_away()
+            if number == self.MES_BACK:
+                self.mes.comes_back()
             shift.begin_tray("T-%02d" % n, tray)
             if number in self.PULLED:
                 self.pulled_in_mid_work(tray[-1], TRAY, False)
@@ -346,15 +360,28 @@ class OneShift(unittest.TestCase):
         asked = {r.get("registrationId") for r in self.factory.requests() if r.get("plane") == "device" and r.get("status") in (200, 202)}
         self.assertLessEqual({rows[s]["registration_id"] for s in good}, asked)
 
-    def test_4_nobody_is_named(self):
+    def test_4_the_mes_heard_each_visit_once_and_was_asked_before_each(self):
+        with sqlite3.connect("file:%s?mode=ro" % (self.factory.dir / "state/ledger.db"), uri=True) as db:
+            visits = db.execute("SELECT serial, verdict, code, lot FROM visit ORDER BY number").fetchall()
+            wait_until(lambda: db.execute("SELECT count(*) FROM delivery").fetchone()[0] == 0, 60, "all is delivered")
+        heard = [(e["unit"], e["body"]["verdict"], e["body"]["code"], e["lot"]) for e in self.mes.results()]
+        self.assertEqual(sorted(heard), sorted(visits))
+        silent = [e["unit"] for e in self.mes.results() if e["body"]["decision"] == "silent: go"]
+        asked = {q["serial"] for q in self.mes.questions}
+        self.assertGreaterEqual(len(silent), TRAY * (self.MES_BACK - self.MES_AWAY) - 1, "nobody answered in two trays")
+        self.assertEqual({u.serial for tray in self.gateways + self.sensors for u in tray} - asked - set(silent), set())
+        self.assertEqual([e["type"] for e in self.mes.once().values() if e["type"].startswith("lot.")],
+                         ["lot.opened", "lot.closed", "lot.opened", "lot.closed"])
+
+    def test_5_nobody_is_named(self):
         secrets = [*NAMES, OPERATOR[0].split(":")[1], LEAD[0].split(":")[1]]
         for path in (p for p in (self.factory.dir / "state").rglob("*") if p.is_file()):
             data = path.read_bytes()
             for secret in secrets:
                 self.assertNotIn(secret.encode(), data, "%s in %s" % (secret, path))
 
-    def test_5_no_slot_waited_for_the_console(self):
-        print("longest pause of a slot between two stages, console killed twice and hung once: %d ms" % pauses(self.shift.process.events()))
+    def test_6_no_slot_waited_for_the_console(self):
+        print("a slot paused for at most %d ms between two stages, with a console killed twice and hung once" % pauses(self.shift.process.events()))
 
 
 if __name__ == "__main__":
