@@ -78,34 +78,33 @@ static int status_of(int fd)
 
 /* ---- readers ---- */
 
-/* One who reads: what came, text that is not a whole event yet, and the number of the event that came last. */
+/* One who reads: what came, text that is not a whole line yet, and the number of the event that it has heard last, or that a snapshot
+ * has summed up. */
 struct reader {
 	int fd;
 	bool behind_head;
 	struct bytes came, rest;
-	long last;	/* 0: none yet */
+	long last, told;	/* 0: none yet */
 	int snapshots;
-	bool snapshot_comes;
 	bool done;
 };
 
+/* An event has its id first, then its name. */
 static void take_line(struct reader *r, const char *line)
 {
 	const char *number = strstr(line, "\"number\":");
-	if (!strncmp(line, "event: snapshot", 15)) {
+	if (!strncmp(line, "id: ", 4)) {
+		r->told = strtol(strchr(line, '-') + 1, NULL, 10);
+	} else if (!strncmp(line, "event: snapshot", 15)) {
+		assert_true(r->told >= r->last);
 		r->snapshots++;
-		r->snapshot_comes = true;
-		return;
+		r->last = r->told;
+	} else if (!strncmp(line, "data: ", 6) && number) {
+		assert_int_equal(strtol(number + 9, NULL, 10), r->told);
+		assert_int_equal(r->told, r->last + 1);
+		r->last = r->told;
 	}
-	if (strncmp(line, "data: ", 6) != 0 || !number)
-		return;
-	long n = strtol(number + 9, NULL, 10);
-	assert_true(n > r->last);
-	if (r->last && n != r->last + 1)
-		assert_true(r->snapshot_comes);	/* what was left out has been summed up before */
-	r->snapshot_comes = false;
-	r->last = n;
-	r->done = n == EVENTS;
+	r->done = r->last == EVENTS;
 }
 
 static void drop(struct bytes *b, size_t len)
