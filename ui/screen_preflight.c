@@ -13,7 +13,7 @@ static void draw_sum(struct canvas *c, int row, const json_t *rows)
 	const json_t *j;
 	json_array_foreach(rows, i, j)
 		bad += !json_is_true(json_object_get(j, "ok"));
-	canvas_printf(c, row, 1, c->cols - 2, bad ? STYLE_HOLD : STYLE_GOOD, bad ? "%zu of %zu are not ready" : "%zu of %zu are ready",
+	canvas_printf(c, row, 1, c->cols - 2, bad ? STYLE_HOLD : STYLE_GOOD, bad ? "not ready: %zu of %zu" : "ready: %zu of %zu",
 		      bad ? bad : json_array_size(rows), json_array_size(rows));
 }
 

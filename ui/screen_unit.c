@@ -82,11 +82,13 @@ static void draw_entries(struct canvas *c, int row, const json_t *entries)
 {
 	size_t i;
 	const json_t *j;
-	canvas_text(c, row++, 2, c->cols - 4, STYLE_DIM, "on the audit log, its last visit");
+	int count = (int)json_array_size(entries), room = c->rows - SCREEN_BOTTOM - row - 1, first = count > room ? count - room : 0;
+	canvas_text(c, row++, 2, c->cols - 4, STYLE_DIM, first ? "on the audit log, the end of its last visit" :
+		    "on the audit log, its last visit");
 	json_array_foreach(entries, i, j) {
 		char time[CLOCK_TEXT];
-		if (row >= c->rows - SCREEN_BOTTOM)
-			return;
+		if ((int)i < first || row >= c->rows - SCREEN_BOTTOM)
+			continue;
 		clock_text(json_int_or(j, "time_ms", 0), time);
 		canvas_printf(c, row, 2, 7, STYLE_DIM, "%lld", (long long)json_int_or(j, "index", 0));
 		canvas_printf(c, row, 10, 8, STYLE_DIM, "%.8s", time + 11);

@@ -54,10 +54,9 @@ static void draw_title(struct canvas *c, const struct model *m)
 		draw_mode(c, mode_of(m));
 		return;
 	}
-	char time[CLOCK_TEXT], right[96];
+	char time[CLOCK_TEXT], right[16];
 	clock_text(m->now_ms, time);
-	int n = c->cols < 100 ? snprintf(right, sizeof(right), "%.8sZ", time + 11) :
-	       snprintf(right, sizeof(right), "audit %lld  %.8sZ", (long long)m->audit_size, time + 11);
+	int n = snprintf(right, sizeof(right), "%.8sZ", time + 11);
 	int room = c->cols - n - 2;
 	int used = canvas_text(c, 0, 0, c->cols / 3, STYLE_TITLE, *m->name ? m->name : "station");
 	used += canvas_printf(c, 0, used, room - used, STYLE_TITLE, " %s", m->reachable ? m->state : "?");
