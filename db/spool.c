@@ -148,7 +148,8 @@ bool spool_again(struct ledger *l, const char *adapter, int64_t now_ms, struct e
 {
 	AUTO(query) struct query q = {0};
 	assert(store_in_transaction(l));
-	if (!query_open(l, "UPDATE delivery SET state = 'waiting', due_ms = ? WHERE adapter = ? AND (state = 'aside' OR due_ms > ?)", &q, e))
+	if (!query_open(l, "UPDATE delivery SET state = 'waiting', due_ms = ? "
+			"WHERE adapter = ? AND (state = 'aside' OR due_ms > ?)", &q, e))
 		return false;
 	query_int(&q, 1, now_ms);
 	query_text(&q, 2, adapter);

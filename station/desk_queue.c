@@ -18,7 +18,8 @@ json_t *desk_mes_json(struct desk *d)
 
 static bool add_outbox(void *ctx, const struct outbox_row *r)
 {
-	return json_array_append_new(ctx, json_pack("{s:s, s:s, s:s, s:I, s:i, s:s, s:s}", "to", "cloud", "unit", r->registration_id, "state",
+	return json_array_append_new(ctx, json_pack("{s:s, s:s, s:s, s:I, s:i, s:s, s:s}", "to", "cloud", "unit",
+	       r->registration_id, "state",
 						    outbox_state_name(r->state), "since_ms", (json_int_t)r->queued_ms, "tries",
 						    (int)r->tries, "code", r->error, "what", r->error_what)) == 0;
 }

@@ -60,7 +60,8 @@ static size_t adapters_of(const struct config *c, const char *ret[static SPOOL_A
 	return n;
 }
 
-static bool put_event(struct line *l, const json_t *event, const char *type, const char *unit, int64_t now_ms, const char *const *names,
+static bool put_event(struct line *l, const json_t *event, const char *type, const char *unit, int64_t now_ms,
+		const char *const *names,
 		      size_t count, struct err *e)
 {
 	AUTO(spool_event) struct spool_event ev = {.time_ms = now_ms, .body.max = SPOOL_BODY_MAX};

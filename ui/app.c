@@ -154,7 +154,8 @@ static void send_code(struct app *a, const struct scan_event *e)
 		a->view.page = 0;
 		return;
 	}
-	json_t *request = pin ? json_pack("{s:s, s:s}", "do", "pin", "pin", e->code) : json_pack("{s:s, s:s}", "do", "scan", "code", e->code);
+	json_t *request = pin ? json_pack("{s:s, s:s}", "do", "pin", "pin", e->code) : json_pack("{s:s, s:s}", "do",
+			"scan", "code", e->code);
 	if (!ask(a, request))
 		say(a, request ? "The line is not reachable: scan it again later." : "The code is no text.");
 }

@@ -2,10 +2,10 @@
 /* The scanner is a keyboard: what comes from it and what a person types come through the same line. Pure: keys with times in; keys
  * and codes out.
  *
- * A burst, keys that follow each other within gap_ms (or that begin with the scanner's prefix), is never a person's: none of its keys
- * acts as a command. Ended by the suffix it is a code; cut short it is dropped, and said. A key alone is a person's once the gap has
- * passed. A person may also write a code: '/' (or, where a PIN is wanted, a digit) begins it, Enter sends it, Escape drops it; a burst
- * meanwhile takes its place. */
+ * A burst, keys that follow each other within gap_ms (or that begin with the scanner's prefix), is never a person's: none of
+ * its keys acts as a command. Ended by the suffix it is a code; cut short it is dropped, and said. A key alone is a person's
+ * once the gap has passed. A person may also write a code: '/' (or, where a PIN is wanted, a digit) begins it, Enter sends it,
+ * Escape drops it; a burst meanwhile takes its place. */
 #ifndef UI_SCAN_INPUT_H
 #define UI_SCAN_INPUT_H
 

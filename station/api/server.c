@@ -240,7 +240,8 @@ static enum MHD_Result answer_metrics(struct api *a, struct MHD_Connection *c, c
 	return reply_text(c, &text, "text/plain; version=0.0.4; charset=utf-8");
 }
 
-static enum MHD_Result ask(struct api *a, struct MHD_Connection *c, const struct exchange *x, const json_t *request, bool may_change)
+static enum MHD_Result ask(struct api *a, struct MHD_Connection *c, const struct exchange *x, const json_t *request,
+		bool may_change)
 {
 	enum route_kind kind = x->call.route->kind;
 	struct err e = {0};

@@ -86,4 +86,5 @@ static int cards(int argc, char **argv, struct err *e)
 	return ok ? EXIT_OK : EXIT_FAILED;
 }
 
-const struct command cards_command = {"cards", "--config FILE [--out FILE.html]", "a page of barcodes to print: every command", cards};
+const struct command cards_command = {"cards", "--config FILE [--out FILE.html]",
+		"a page of barcodes to print: every command", cards};

@@ -98,7 +98,8 @@ static int people_removing(int argc, char **argv, struct err *e)
 	return people_path(path, file, e) && people_remove(file, argv[0], e) ? EXIT_OK : EXIT_FAILED;
 }
 
-const struct command people_remove_command = {"people remove", "p-ID --config FILE", "take a person's badge and PIN away", people_removing};
+const struct command people_remove_command = {"people remove", "p-ID --config FILE", "take a person's badge and PIN away",
+		people_removing};
 
 static int people_pinning(int argc, char **argv, struct err *e)
 {
@@ -137,7 +138,8 @@ static int people_listing(int argc, char **argv, struct err *e)
 	return ok ? EXIT_OK : EXIT_FAILED;
 }
 
-const struct command people_list_command = {"people list", "--config FILE", "who may work here, and under which pseudonym", people_listing};
+const struct command people_list_command = {"people list", "--config FILE", "who may work here,
+		and under which pseudonym", people_listing};
 
 static int people_roles(int argc, char **argv, struct err *e)
 {

@@ -167,7 +167,8 @@ static bool open_all(struct run *r, const struct config *config, const struct la
 	if (!http_start(e) || !line_open(&r->line, config, launcher, e) ||
 	    !preflight_local(config, preflight_said, r, e) || !ask_cloud(r, e))
 		return false;
-	return shift_open(&r->line, e) && relay_start(&r->line, on_relay, r, &r->line.relay, e) && uplink_start(&r->line, on_uplink, r, &r->line.uplink, e) && start_slots(r, e) &&
+	return shift_open(&r->line, e) && relay_start(&r->line, on_relay, r, &r->line.relay, e) && uplink_start(&r->line,
+	       on_uplink, r, &r->line.uplink, e) && start_slots(r, e) &&
 	       config_state_path(config, "station.sock", socket_path, sizeof(socket_path), e) &&
 	       control_start(socket_path, &face, &r->desk.control, e) && start_api(r, config, e) &&
 	       usb_bus_open(slots_seen, r->slots, &r->bus, e) &&

@@ -59,6 +59,7 @@ bool mes_answer_parse(const char *text, size_t len, const char *question_id, str
 	take_reason(answer, ret->reason);
 	return take_decision(answer, &ret->decision, e) && take(answer, "code", ret->code, sizeof(ret->code), e) &&
 	       take(answer, "variant", ret->variant, sizeof(ret->variant), e) && take(answer, "unit_id", ret->id, sizeof(ret->id), e) &&
-	       take(answer, "group", ret->group, sizeof(ret->group), e) && take(answer, "profile", ret->profile, sizeof(ret->profile), e) &&
+	       take(answer, "group", ret->group, sizeof(ret->group), e) && take(answer, "profile", ret->profile,
+			sizeof(ret->profile), e) &&
 	       take(answer, "lot", ret->lot, sizeof(ret->lot), e);
 }

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The folder adapter: result files out, each whole or not there, under a name that is the same when the event comes again; allow lists
- * in. */
+/* The folder adapter: result files out, each whole or not there, under a name that is the same when the event comes again; and
+ * allow lists in. */
 #include "station/mes/mes.h"
 #include "station/base/file.h"
 #include "station/base/text.h"

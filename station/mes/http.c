@@ -62,7 +62,8 @@ static bool open_http(const struct mes_setup *setup, struct mes **ret, struct er
 }
 
 /* "X-Station-Signature: " and the hex HMAC-SHA256 of METHOD, path, time and body, each but the last ended by '\n'. */
-static bool sign(const struct mes *m, const char *path, const char *time, const struct bytes *body, char *out, size_t room, struct err *e)
+static bool sign(const struct mes *m, const char *path, const char *time, const struct bytes *body, char *out,
+		size_t room, struct err *e)
 {
 	AUTO(bytes) struct bytes text = {.max = (size_t)1 << 20};
 	uint8_t mac[SHA256_SIZE];
@@ -82,7 +83,8 @@ static const char *path_of(const char *url)
 	return host + strcspn(host, "/");
 }
 
-static bool post(struct mes *m, const char *path, const json_t *message, int64_t deadline_ms, struct http_response *ret, struct err *e)
+static bool post(struct mes *m, const char *path, const json_t *message, int64_t deadline_ms, struct http_response *ret,
+		struct err *e)
 {
 	AUTO(bytes) struct bytes body = {.max = (size_t)1 << 19};
 	char url[320], when[CLOCK_TEXT], time_line[64], signature[128];
@@ -125,7 +127,8 @@ static json_t *question_json(const struct mes *m, const struct mes_question *q)
 	clock_text(clock_wall_ms(), when);
 	json_t *j = json_pack("{s:s, s:s, s:s, s:s, s:s, s:s, s:s}", "id", q->id, "time", when, "station", m->station, "serial", q->serial,
 			      "label", q->label, "model", q->model, "revision", q->revision);
-	json_object_update_new(j, json_pack("{s:s, s:s, s:s, s:s, s:s}", "slot", q->slot, "port", q->port, "lot", q->lot, "person", q->person,
+	json_object_update_new(j, json_pack("{s:s, s:s, s:s, s:s, s:s}", "slot", q->slot, "port", q->port, "lot", q->lot,
+			"person", q->person,
 					    "profile", q->profile));
 	return j;
 }

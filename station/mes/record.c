@@ -64,7 +64,8 @@ bool record_openhtf(const json_t *event, struct bytes *ret, struct err *e)
 	json_object_update_new(metadata, json_pack("{s:s, s:s, s:s, s:s}", "test_name", "enrollment", "event_id",
 						   json_text_or(event, "id", ""), "lot", json_text_or(event, "lot", ""), "person",
 						   json_text_or(event, "person", "")));
-	AUTO(json) json_t *record = json_pack("{s:s, s:s, s:I, s:I, s:s, s:o, s:b, s:o, s:o, s:[]}", "dut_id", json_text_or(body, "serial", ""),
+	AUTO(json) json_t *record = json_pack("{s:s, s:s, s:I, s:I, s:s, s:o, s:b, s:o, s:o, s:[]}", "dut_id",
+			json_text_or(body, "serial", ""),
 					      "station_id", json_text_or(event, "station", ""), "start_time_millis",
 					      json_int_or(body, "begun_ms", 0), "end_time_millis", json_int_or(body, "ended_ms", 0), "outcome",
 					      outcome_of(verdict), "outcome_details", details, "marginal", 0, "metadata", metadata, "phases",
