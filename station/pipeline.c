@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The sentence: detect the device, identify it, admit it, read the key that says which unit it is, make its own key, attest that
- * this unit holds it, derive its registration id, sign its leaf, install what it needs to register, enroll it, verify by registering as
- * the device would, finish its factory mode, record.
+ * this unit holds it, derive its registration id, sign its leaf, install what it needs to register, enroll it, verify by
+ * registering as the device would, finish its factory mode, record.
  *
  * What a unit can prove is one of two things (station/proof.h), and how the service is to know it one of three (station/way.h).
  *

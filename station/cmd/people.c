@@ -138,8 +138,8 @@ static int people_listing(int argc, char **argv, struct err *e)
 	return ok ? EXIT_OK : EXIT_FAILED;
 }
 
-const struct command people_list_command = {"people list", "--config FILE", "who may work here,
-		and under which pseudonym", people_listing};
+const struct command people_list_command = {"people list", "--config FILE", "who may work here, and as which pseudonym",
+					    people_listing};
 
 static int people_roles(int argc, char **argv, struct err *e)
 {
