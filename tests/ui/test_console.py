@@ -40,10 +40,17 @@ class Line:
             except OSError:
                 return
             self.clients.append(client)
-            request = client.makefile().readline()
-            self.requests.append(json.loads(request or "null"))
-            if not self.mute:
-                self.send(self.snapshot, client)
+            threading.Thread(target=self.hear, args=(client,), daemon=True).start()
+
+    def hear(self, client):
+        with client.makefile() as requests:
+            for text in requests:
+                request = json.loads(text)
+                self.requests.append(request)
+                if request["do"] == "watch" and not self.mute:
+                    self.send(self.snapshot, client)
+                if request["do"] == "scan":
+                    self.send({"ok": False, "happened": "No order has this code."}, client)
 
     def send(self, event, client=None):
         data = (json.dumps(event, ensure_ascii=False) + "\n").encode()
@@ -243,6 +250,41 @@ class Console(unittest.TestCase):
                 t = self.start(options, env=env)
                 self.assertTrue(self.see(t, "PULL: 7 good", "X FAIL", "+ PASS").isascii())
                 t.kill()
+
+    def scanned(self, line):
+        return [r for r in line.requests if r["do"] == "scan"]
+
+    def test_scanned_code_goes_to_the_line_its_letters_do_nothing_and_the_answer_is_shown(self):
+        line = self.line(events("pull8")[0])
+        t = self.start()
+        self.see(t, "PULL: 7 good")
+        t.tmux("send-keys", "-l", "q/SN-qq-0077\r")
+        self.see(t, "No order has this code.", "F2 Slots*")
+        self.assertEqual(self.scanned(line), [{"do": "scan", "code": "q/SN-qq-0077"}])
+        os.kill(t.pid(), 0)
+
+    def test_code_is_written_by_hand_sent_by_enter_and_dropped_by_escape(self):
+        line = self.line(events("pull8")[0])
+        t = self.start()
+        self.see(t, "PULL: 7 good")
+        for end in ("Escape", "Enter"):
+            for key in "/", "q", "4", "2":
+                t.keys(key)
+                time.sleep(0.2)
+            self.see(t, "q42")
+            t.keys(end)
+            self.until("still there", lambda: "q42" not in t.text())
+        self.see(t, "No order has this code.")
+        self.assertEqual(self.scanned(line), [{"do": "scan", "code": "q42"}])
+
+    def test_code_scanned_while_the_line_is_away_is_refused_and_not_kept(self):
+        t = self.start()
+        self.see(t, "LINE NOT REACHABLE")
+        t.tmux("send-keys", "-l", "SN-0077\r")
+        self.see(t, "The line is not reachable: scan it again later.")
+        line = self.line(events("pull8")[0])
+        self.see(t, "PULL: 7 good")
+        self.assertEqual(line.requests, [{"do": "watch"}])
 
     def test_hostile_texts_do_not_reach_the_terminal(self):
         first, *later = events("hostile")
