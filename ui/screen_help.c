@@ -41,7 +41,8 @@ static void draw(struct canvas *c, const struct model *m, struct view *v)
 			    "it, never stops the line. When the line cannot be reached, it keeps trying.");
 	row++;
 	canvas_printf(c, row, 1, width, STYLE_DIM, "build %s  configuration %.16s", m->build, m->config_sha256);
-	canvas_printf(c, row + 1, 1, width, STYLE_DIM, "audit as this console began: %lld entries, root %.32s", (long long)m->audit_size, m->audit_root);
+	canvas_printf(c, row + 1, 1, width, STYLE_DIM, "audit as this console began: %lld entries, root %.32s",
+		      (long long)m->audit_size, m->audit_root);
 }
 
 static struct next on_key(struct view *v, const struct model *m, int key)
