@@ -30,6 +30,6 @@ static int console(int argc, char **argv, struct err *e)
 const struct command console_command = {
 	.name = "console",
 	.usage = "--config FILE [--plain] [--mono] [--ascii]",
-	.summary = "Show the running line's slots live; it only watches.",
+	.summary = "Show the running line live, and take the scanner's codes.",
 	.run = console,
 };
