@@ -77,7 +77,7 @@ static enum headline_kind expected(const struct model *m, const struct tally *t)
 static void check_words(const char *text, enum headline_kind kind, const struct model *m, const struct tally *t)
 {
 	bool hands_off = !strncmp(text, "DO NOT PULL: ", 13), pull = !strncmp(text, "PULL:", 5);
-	char part[32];
+	char part[40];
 	assert_int_equal(hands_off, kind == HEADLINE_HANDS_OFF);
 	assert_int_equal(pull, kind == HEADLINE_PULL);
 	assert_int_equal(has(text, "THE LINE IS NOT FIT"), kind == HEADLINE_UNFIT);
