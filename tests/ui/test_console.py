@@ -187,7 +187,7 @@ class Console(unittest.TestCase):
         t.keys("F6")
         self.see(t, "F6 Unit*", "registration id")
         t.keys("F1")
-        self.see(t, "F1 Help*", "Set it aside.")
+        self.see(t, "F1 Help*", "This unit is bad. Red bin.")
         t.keys("Escape")
         self.see(t, "F2 Slots*")
         t.keys("Down", "Down", "Enter")
