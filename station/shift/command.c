@@ -42,7 +42,8 @@ static void do_pin_ok(struct line *l, const char *argument, struct shift_talk *t
 {
 	struct err e = {0};
 	enum session_step step = STEP_IN;
-	arrive_pin(l, session_pin_enter(l->shift->session, &step, &e), step, &e, t);
+	bool fits = session_pin_enter(l->shift->session, &step, &e);
+	arrive_pin(l, fits, step, &e, t);
 }
 
 static void leave_or_lock(struct line *l, bool lock, struct shift_talk *t)

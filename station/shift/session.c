@@ -69,8 +69,9 @@ static enum session_state state_of(const struct session *s)
 void session_look(struct session *s, struct session_view *ret)
 {
 	pthread_mutex_lock(&s->lock);
-	*ret = (struct session_view){.state = state_of(s), .person = s->has_candidate ? s->candidate : s->who,
-				     .wants_second = s->wants_second, .pin_digits = (int)strlen(s->digits)};
+	*ret = (struct session_view){.state = state_of(s), .wants_second = s->wants_second, .pin_digits = (int)strlen(s->digits)};
+	if (s->has_candidate || s->in)
+		ret->person = s->has_candidate ? s->candidate : s->who;
 	memcpy(ret->second, s->second, sizeof(ret->second));
 	pthread_mutex_unlock(&s->lock);
 }

@@ -18,7 +18,7 @@ const char *session_state_name(enum session_state state);
 
 struct session_view {
 	enum session_state state;
-	struct person person;	/* who is in, or is locked; of WANTS_PIN: whose PIN is wanted */
+	struct person person;	/* who is in, or is locked; of WANTS_PIN: whose PIN is wanted; else empty */
 	bool wants_second;	/* a second badge is waited for */
 	char second[PERSON_ID];	/* whose came last; "" before one did */
 	int pin_digits;		/* scanned so far */

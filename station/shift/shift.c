@@ -206,7 +206,8 @@ json_t *shift_pin(struct line *l, const struct bytes *pin)
 	struct shift_talk t = {.good = true, .kind = "pin"};
 	struct err e = {0};
 	enum session_step step = STEP_IN;
-	arrive_pin(l, session_pin(l->shift->session, pin, &step, &e), step, &e, &t);
+	bool fits = session_pin(l->shift->session, pin, &step, &e);
+	arrive_pin(l, fits, step, &e, &t);
 	return keep_talk(l, &t);
 }
 
