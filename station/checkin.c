@@ -64,7 +64,7 @@ static bool take_answer(struct job *j, const struct mes_answer *a, const char *l
 		return false;
 	if (a->decision == MES_GO)
 		return answer_fits(j, a, label, e);
-	return err_set(e, codes[a->decision], "%s%s%.180s", a->code, *a->code ? ": " : "", a->reason);
+	return err_set(e, codes[a->decision], "%s%s%s", a->code, *a->code ? ": " : "", a->reason);
 }
 
 static bool ask(struct job *j, const struct mes_adapter *adapter, const struct mes_setup *setup, const char *label, struct err *e)

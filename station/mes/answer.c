@@ -22,16 +22,31 @@ static bool take(const json_t *answer, const char *member, char *out, size_t roo
 	return text_copy(out, room, json_string_value(value), e);
 }
 
-/* The reason is for a person, in his language: what does not fit is cut, controls are taken out. */
-static void take_reason(const json_t *answer, char out[static 256])
+/* Bytes of the character that begins here; JSON's texts are whole UTF-8. */
+static size_t character_at(const char *text)
+{
+	unsigned char first = (unsigned char)*text;
+	return first < 0x80 ? 1 : first < 0xe0 ? 2 : first < 0xf0 ? 3 : 4;
+}
+
+/* C0, DEL, C1: what moves a terminal's cursor. */
+static bool is_control(const char *text)
+{
+	unsigned char first = (unsigned char)text[0];
+	return first < 0x20 || first == 0x7f || (first == 0xc2 && (unsigned char)text[1] < 0xa0);
+}
+
+/* The reason is for a person, in his language: what does not fit is cut between two characters, controls are taken out. */
+static void take_reason(const json_t *answer, char *out, size_t room)
 {
 	const char *text = json_text_or(answer, "reason", "");
 	size_t n = 0;
-	for (; *text && n < 255; text++)
-		if ((unsigned char)*text >= 0x20 && *text != 0x7f)
-			out[n++] = *text;
-	while (*text && n && ((unsigned char)out[n - 1] & 0xc0) == 0x80)
-		n--;	/* not in the middle of a character */
+	for (size_t len; *text && n + (len = character_at(text)) < room; text += len) {
+		if (is_control(text))
+			continue;
+		memcpy(out + n, text, len);
+		n += len;
+	}
 	out[n] = '\0';
 }
 
@@ -56,10 +71,11 @@ bool mes_answer_parse(const char *text, size_t len, const char *question_id, str
 		return err_set(e, E_MES, "the answer is no JSON of at most %u bytes", MES_ANSWER_MAX);
 	if (strcmp(json_text_or(answer, "id", ""), question_id) != 0)
 		return err_set(e, E_MES, "the answer is to another question");
-	take_reason(answer, ret->reason);
-	return take_decision(answer, &ret->decision, e) && take(answer, "code", ret->code, sizeof(ret->code), e) &&
+	take_reason(answer, ret->reason, sizeof(ret->reason));
+	return take(answer, "code", ret->code, sizeof(ret->code), e) &&
 	       take(answer, "variant", ret->variant, sizeof(ret->variant), e) && take(answer, "unit_id", ret->id, sizeof(ret->id), e) &&
 	       take(answer, "group", ret->group, sizeof(ret->group), e) && take(answer, "profile", ret->profile,
 			sizeof(ret->profile), e) &&
-	       take(answer, "lot", ret->lot, sizeof(ret->lot), e);
+	       take(answer, "lot", ret->lot, sizeof(ret->lot), e) &&
+	       take_decision(answer, &ret->decision, e);
 }

@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The factory's MES, behind one model: it hears events (event.h), and it may be asked whether a unit may begin. An adapter is a
- * const struct in mes_table; which of them a line has is in its configuration. An adapter belongs to one thread at a time
- * (the relay
- * opens one for delivery, and each check-in goes through a pool), knows neither ledger nor pipeline, and retries nothing. */
+ * const struct in mes_table; which of them a line has is in its configuration. An opened adapter belongs to one thread at a time
+ * (the relay opens one for delivery, each check-in one of its own), knows neither ledger nor pipeline, and retries nothing. */
 #ifndef STATION_MES_MES_H
 #define STATION_MES_MES_H
 
@@ -34,7 +33,7 @@ enum mes_decision {
 /* Empty texts were not said. */
 struct mes_answer {
 	enum mes_decision decision;
-	char reason[256];	/* for the operator's screen; printable */
+	char reason[181];	/* for the operator's screen: UTF-8 without controls, as long as an error's text has room for */
 	char code[33];		/* the MES's own */
 	char variant[65], id[129], group[129], profile[33], lot[65];
 };
