@@ -21,7 +21,7 @@ struct post {
 	struct mes *mes;	/* of the thread */
 	pthread_t thread;
 	bool runs;
-	bool news;		/* under the relay's lock */
+	bool news, now;		/* under the relay's lock: there is something; somebody asks to try at once */
 	int64_t wait_ms;	/* of the thread: after a failure, else 0 */
 };
 
@@ -184,7 +184,7 @@ static void show(struct post *p, const struct err *why)
 		r->changed(r->ctx, &copy);
 }
 
-/* Until there is something to do. */
+/* Until there is something to do. News does not hurry a receiver that is away. */
 static void wait_for_news(struct post *p)
 {
 	struct relay *r = p->relay;
@@ -198,10 +198,10 @@ static void wait_for_news(struct post *p)
 		end.tv_nsec -= 1000000000;
 	}
 	pthread_mutex_lock(&r->lock);
-	while (!r->ending && !p->news)
+	while (!r->ending && !p->now && (p->wait_ms || !p->news))
 		if (pthread_cond_timedwait(&r->woken, &r->lock, &end) != 0)
 			break;
-	p->news = false;
+	p->news = p->now = false;
 	pthread_mutex_unlock(&r->lock);
 }
 
@@ -325,8 +325,10 @@ bool relay_wake(struct relay *r, bool again, struct err *e)
 	if (!r || (again && !again_all(r, e)))
 		return !r;
 	pthread_mutex_lock(&r->lock);
-	for (size_t i = 0; i < r->count; i++)
+	for (size_t i = 0; i < r->count; i++) {
 		r->post[i].news = true;
+		r->post[i].now |= again;
+	}
 	pthread_cond_broadcast(&r->woken);
 	pthread_mutex_unlock(&r->lock);
 	return true;
