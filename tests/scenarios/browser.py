@@ -69,7 +69,7 @@ class Browser:
             raise BenchError("%s: %s" % (method, answer["error"]))
         return answer["result"]
 
-    def open(self, url, width=1120, height=480):
+    def open(self, url, width=1000, height=450):
         target = self.call("Target.createTarget", url="about:blank")["targetId"]
         self.session = self.call("Target.attachToTarget", targetId=target, flatten=True)["sessionId"]
         for domain in ("Page", "Runtime", "Network", "Log", "Audits"):

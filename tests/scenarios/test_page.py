@@ -22,7 +22,7 @@ PICTURE_MAX = 60000
 ROWS, COLUMNS = 2, 4
 CARDS = """Object.fromEntries([...document.querySelectorAll(".slot")].map(c => [c.dataset.slot,
     {serial: c.dataset.serial, kind: c.dataset.kind, text: c.textContent, row: c.style.gridRow, column: c.style.gridColumn,
-     x: c.getBoundingClientRect().x, y: c.getBoundingClientRect().y}]))"""
+     width: c.getBoundingClientRect().width, x: c.getBoundingClientRect().x, y: c.getBoundingClientRect().y}]))"""
 COUNTS = """Object.fromEntries([...document.querySelectorAll("#counts [data-count]")].map(e => [e.dataset.count, +e.querySelector("b").textContent]))"""
 LIVE = 'document.body?.dataset.live === "yes" && document.querySelectorAll(".slot").length > 0'
 HOSTILE = ['<script>window.hurt = 1</script>', '<img src=x onerror="window.hurt=1">', '"><svg onload=window.hurt=1>', "A" * 5000,
@@ -84,6 +84,7 @@ class Page(unittest.TestCase):
             card = cards["%02d" % (n + 1)]
             self.assertEqual((card["row"], card["column"]), (str(n // COLUMNS + 1), str(n % COLUMNS + 1)))
         self.assertTrue(cards["01"]["x"] < cards["02"]["x"] and cards["01"]["y"] < cards["05"]["y"])
+        self.assertEqual(len({round(c["width"]) for c in cards.values()}), 1)
         self.assertIn("✔ PASS", cards["01"]["text"])    # a shape and a word, not a colour alone
         passed, = self.ledger("SELECT count(*) FROM job WHERE verdict = (SELECT verdict FROM job WHERE serial = 'SIM0001')")[0]
         self.browser.wait("(%s).pass === %d" % (COUNTS, passed), "the counts")
