@@ -56,8 +56,9 @@ bool scan_patterns_new(const struct config *c, struct scan_patterns **ret, struc
 	for (; p->count < COUNT_OF(kinds); p->count++) {
 		const char *pattern = (const char *)c + kinds[p->count].at;
 		if (regcomp(&p->pattern[p->count], pattern, REG_EXTENDED | REG_NOSUB) != 0) {
+			err_set(e, E_CONFIG, "the pattern of a %s", kinds[p->count].name);
 			scan_patterns_free(p);
-			return err_set(e, E_CONFIG, "the pattern of a %s", kinds[p->count].name);
+			return false;
 		}
 	}
 	*ret = p;
