@@ -1127,6 +1127,106 @@ def an_empty_slot_that_is_put_to_hold(stage):
         return {**answer, "sentence": answer["happened"]}
 
 
+# --- people
+
+@contextlib.contextmanager
+def people_line(stage, name, port=None):
+    """A line with an operator and a lead; gives it and what the screen says to a code, or with pin= to a PIN."""
+    config = stage.config(name, text=stage.good + "\n[people]\nfile = {dir}/%s.people\n" % name, port=port)
+    stage.factory.verb("people", "init", "--config", config)
+    for person, role in (("Ana", "operator"), ("Lea", "lead")):
+        subprocess.run([stage.factory.station, "people", "add", "--config", config, "--name", person, "--role", role], check=True,
+                       input="%s-0815\n471100\n" % person, text=True, capture_output=True)
+
+    def scan(code=None, pin=None):
+        if pin:
+            return stage.factory.ask_line("state-" + name, do="pin", pin=pin)
+        return stage.factory.scan(code, "state-" + name)
+    line = stage.line(config)
+    try:
+        yield line, scan
+    finally:
+        stage.ended(line)
+
+
+def log_in(scan, person="Ana"):
+    scan("BADGE:%s-0815" % person)
+    said = scan(pin="471100")
+    assert said["good"], said
+
+
+@happens("E_NO_PERSON")
+def a_unit_that_nobody_stands_before(stage):
+    serial, port = stage.unit()
+    with people_line(stage, "no-person", port) as (line, _):
+        stage.factory.plug(serial, port)
+        return waiting(line, "01", "E-LIN-001")
+
+
+@happens("E_SESSION_LOCKED")
+def a_unit_before_a_locked_line(stage):
+    serial, port = stage.unit()
+    with people_line(stage, "locked", port) as (line, scan):
+        log_in(scan)
+        scan("CMD:LOCK")
+        stage.factory.plug(serial, port)
+        return waiting(line, "01", "E-LIN-002")
+
+
+@happens("E_RIGHTS")
+def an_operator_who_closes_a_lot(stage):
+    with people_line(stage, "rights") as (_, scan):
+        log_in(scan)
+        return scan("CMD:CLOSE-LOT")
+
+
+@happens("E_BADGE")
+def a_badge_of_another_house(stage):
+    with people_line(stage, "badge") as (_, scan):
+        return scan("BADGE:Zoe-0815")
+
+
+@happens("E_PIN")
+def a_wrong_pin(stage):
+    with people_line(stage, "pin") as (_, scan):
+        scan("BADGE:Ana-0815")
+        return scan(pin="471101")
+
+
+@happens("E_PIN_LOCKED")
+def the_right_pin_after_five_wrong_ones(stage):
+    with people_line(stage, "pin-locked") as (_, scan):
+        for _ in range(5):
+            scan("BADGE:Ana-0815")
+            scan(pin="471101")
+        scan("BADGE:Ana-0815")
+        return scan(pin="471100")
+
+
+@happens("E_PEOPLE")
+def a_file_of_people_that_is_none(stage):
+    config = stage.config("people", text=stage.good + "\n[people]\nfile = {dir}/none.people\n")
+    path = stage.factory.dir / "none.people"
+    path.touch(mode=0o600)
+    path.write_text("Ana, Ben and Lea\n")
+    return stage.run_says(config)
+
+
+@happens("E_SCAN")
+def a_yes_to_nothing(stage):
+    with people_line(stage, "scan") as (_, scan):
+        log_in(scan)
+        return scan("CMD:YES")
+
+
+@happens("E_NOT_HELD")
+def a_release_of_a_slot_that_is_empty(stage):
+    with people_line(stage, "not-held") as (_, scan):
+        log_in(scan)
+        scan("CMD:OVERRIDE")
+        return scan("CMD:SLOT:01")
+
+
 # --- lots
 
 def order(stage, name, count=9, **more):
