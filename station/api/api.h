@@ -35,7 +35,9 @@ WARN_UNUSED bool api_start(const char *listen, const struct bytes *token, const 
 			 struct api **ret, struct err *e);
 /* Tells every reader of /v1/events. Lends the object. Thread-safe; never blocks on a reader. */
 void api_tell(struct api *a, const json_t *event);
+/* Asks nothing any more, and hangs up on all; api_tell is still allowed, until api_free. */
 void api_stop(struct api *a);
+void api_free(struct api *a);
 
 /* The port that was bound, where listen asked for port 0; 0 for a Unix socket. */
 int api_port(const struct api *a);

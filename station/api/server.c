@@ -414,11 +414,14 @@ static bool start_ticker(struct api *a, struct err *e)
 	if (pthread_create(&a->ticker, NULL, tick, a) == 0)
 		return true;
 	MHD_stop_daemon(a->daemon);
+	a->daemon = NULL;
 	return err_set(e, E_NOMEM, "the API's thread");
 }
 
-static void api_free(struct api *a)
+void api_free(struct api *a)
 {
+	if (!a)
+		return;
 	listener_close(&a->listener);
 	stream_free(a->stream);
 	metrics_free(a->metrics);
@@ -462,7 +465,7 @@ void api_tell(struct api *a, const json_t *event)
 
 void api_stop(struct api *a)
 {
-	if (!a)
+	if (!a || !a->daemon)
 		return;
 	pthread_mutex_lock(&a->lock);
 	a->ending = true;
@@ -471,7 +474,7 @@ void api_stop(struct api *a)
 	pthread_join(a->ticker, NULL);
 	stream_end(a->stream);
 	MHD_stop_daemon(a->daemon);
-	api_free(a);
+	a->daemon = NULL;
 }
 
 int api_port(const struct api *a)

@@ -231,9 +231,10 @@ static void close_all(struct run *r)
 	uplink_stop(r->line.uplink);
 	relay_stop(r->line.relay);
 	api_stop(r->desk.api);
-	r->desk.api = NULL;
 	control_stop(r->desk.control);
 	r->desk.control = NULL;
+	api_free(r->desk.api);	/* the control socket's clients have told it to the end */
+	r->desk.api = NULL;
 	r->line.slots = NULL;
 	slots_free(r->slots);
 	relay_free(r->line.relay);

@@ -52,6 +52,7 @@ static int teardown(void **state)
 {
 	struct desk *d = *state;
 	api_stop(d->api);
+	api_free(d->api);
 	d->api = NULL;
 	return 0;
 }
@@ -261,6 +262,8 @@ static void it_ends_with_readers_there(void **state)
 		assert_int_equal(status_of(fds[i]), 200);
 	}
 	api_stop(d->api);
+	tell_all(d);	/* others may not know yet */
+	api_free(d->api);
 	d->api = NULL;
 	for (size_t i = 0; i < COUNT_OF(fds); i++) {
 		while (recv(fds[i], part, sizeof(part), 0) > 0)
