@@ -10,7 +10,7 @@
  *                  "stages":[{"name","ms"}],"check_in":"<id>" or "","checkpoint":"<note>"}
  *   lot.opened    {"product","profile","count"}   lot.closed {"handover":"<file>","sha256","pass","built","hold","fail"}
  *   lot.reverting, lot.reverted {"units"}
- *   person.in, person.out, person.locked {"role"}   person.override {"serial","slot","reason"}
+ *   person.in, person.out, person.locked {"role"}   person.second {"for","beside"}   person.override {"serial","slot","reason"}
  *   line.state    {"state","code","sentence"}
  *
  * A checkpoint of the audit log stands in every unit.result (promise 7). No name of a person, no secret. */
