@@ -1,10 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* station queue: what waits, for the service and for the MES, and what went aside; as the running line says. */
-#include "station/base/clock.h"
 #include "station/client.h"
 #include "station/cmd/cmd.h"
 
-#include <limits.h>
 #include <stdio.h>
 
 #define ANSWER_MS 10000
@@ -29,18 +27,6 @@ static void print_queue(const json_t *answer)
 		       json_text_or(j, "code", ""), json_text_or(j, "what", ""));
 }
 
-static bool ask_line(const char *config, const char *what, json_t **ret, struct err *e)
-{
-	char path[PATH_MAX];
-	struct client *c;
-	AUTO(json) json_t *request = json_pack("{s:s}", "do", what);
-	if (!client_socket_of_config(config, path, sizeof(path), e) || !client_open(path, &c, e))
-		return false;
-	bool ok = client_ask(c, request, clock_steady_ms() + ANSWER_MS, ret, e);
-	client_close(c);
-	return ok;
-}
-
 static int queue(int argc, char **argv, struct err *e)
 {
 	const char *config = NULL;
@@ -54,7 +40,7 @@ static int queue(int argc, char **argv, struct err *e)
 		err_set(e, E_USAGE, "queue needs --config FILE");
 		return EXIT_USAGE;
 	}
-	if (!ask_line(config, retry ? "retry" : "queue", &answer, e) || (json && !json_canonical(answer, &text, e)))
+	if (!client_ask_line(config, retry ? "retry" : "queue", ANSWER_MS, &answer, e) || (json && !json_canonical(answer, &text, e)))
 		return EXIT_FAILED;
 	if (json)
 		puts(bytes_text(&text));

@@ -4,7 +4,6 @@
 #include "station/cmd/cmd.h"
 #include "station/base/clock.h"
 
-#include <limits.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -81,18 +80,6 @@ static void print_status(const json_t *status)
 	print_outbox(json_object_get(status, "outbox"));
 }
 
-static bool ask_status(const char *config, json_t **ret, struct err *e)
-{
-	char path[PATH_MAX];
-	struct client *c;
-	AUTO(json) json_t *request = json_pack("{s:s}", "do", "status");
-	if (!client_socket_of_config(config, path, sizeof(path), e) || !client_open(path, &c, e))
-		return false;
-	bool ok = client_ask(c, request, clock_steady_ms() + ANSWER_MS, ret, e);
-	client_close(c);
-	return ok;
-}
-
 static int status(int argc, char **argv, struct err *e)
 {
 	const char *config = NULL;
@@ -106,7 +93,7 @@ static int status(int argc, char **argv, struct err *e)
 		err_set(e, E_USAGE, "status needs --config FILE");
 		return EXIT_USAGE;
 	}
-	if (!ask_status(config, &answer, e) || (json && !json_canonical(answer, &text, e)))
+	if (!client_ask_line(config, "status", ANSWER_MS, &answer, e) || (json && !json_canonical(answer, &text, e)))
 		return EXIT_FAILED;
 	if (json)
 		puts(bytes_text(&text));
