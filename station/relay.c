@@ -12,7 +12,8 @@
 #define AT_ONCE 16		/* events of one portion */
 #define FIRST_WAIT_MS 1000	/* after a failure; doubles */
 #define MOST_WAIT_MS 60000
-#define LOOK_MS 5000		/* between looks without news */
+#define MOST_AFTER_MS 3600000	/* a Retry-After that says more says too much */
+#define LOOK_MS 1000		/* between looks without news */
 
 /* One adapter: its own thread, its own pace. */
 struct post {
@@ -23,6 +24,8 @@ struct post {
 	bool runs;
 	bool news, now;		/* under the relay's lock: there is something; somebody asks to try at once */
 	int64_t wait_ms;	/* of the thread: after a failure, else 0 */
+	bool takes;		/* of the thread: the receiver took an event, the last time that it was told a new one */
+	struct err trouble;	/* of the thread: what it answered then; code E_NONE: it took it */
 };
 
 struct relay {
@@ -87,7 +90,7 @@ bool relay_put(struct line *l, const char *type, const char *unit, const char *l
 struct portion {
 	struct spool_event event[AT_ONCE];
 	uint32_t tries[AT_ONCE];
-	size_t count;
+	size_t count, settled;	/* read; delivered or aside */
 	struct err *e;
 };
 
@@ -109,37 +112,64 @@ static void portion_fini(struct portion *p)
 		spool_event_fini(&p->event[i]);
 }
 
-static bool settle(struct post *p, const struct spool_event *ev, enum spool_end end, const struct err *why, struct err *e)
+static bool settle(struct post *p, const struct spool_event *ev, enum spool_end end, int64_t due_ms, const struct err *why,
+		   struct err *e)
 {
 	struct ledger *l = p->relay->line->ledger;
 	if (!ledger_begin(l, e))
 		return false;
-	if (spool_settle(l, p->adapter->name, ev->number, end, 0, why, e))
+	if (spool_settle(l, p->adapter->name, ev->number, end, due_ms, why, e))
 		return ledger_commit(l, e);
 	ledger_rollback(l);
 	return false;
 }
 
-static bool send_event(struct post *p, const struct spool_event *ev, struct err *why)
+static bool send_event(struct post *p, const struct spool_event *ev, int64_t *ret_again_ms, struct err *why)
 {
 	AUTO(json) json_t *event = NULL;
 	if (!json_parse(bytes_text(&ev->body), ev->body.len, &event, why))
 		return false;
 	if (!p->mes && !p->adapter->open(&p->relay->setup, &p->mes, why))
 		return false;
-	return p->adapter->deliver(p->mes, event, clock_steady_ms() + p->relay->setup.timeout_ms, why);
+	return p->adapter->deliver(p->mes, event, clock_steady_ms() + p->relay->setup.timeout_ms, ret_again_ms, why);
 }
 
-/* One event; false when the receiver, or the ledger, is away: the rest waits too. */
-static bool deliver_one(struct post *p, const struct spool_event *ev, struct err *why)
+/* Each time that the receiver does not take it, this event waits longer; or as long as the receiver says. */
+static int64_t due_again(uint32_t tries, int64_t again_ms)
 {
-	struct err refusal = {0};
-	bool sent = send_event(p, ev, &refusal);
-	bool aside = !sent && (refusal.code == E_MES_REFUSED || refusal.code == E_JSON);
+	int64_t own = tries < 6 ? (int64_t)FIRST_WAIT_MS << tries : MOST_WAIT_MS;
+	int64_t ms = again_ms > own ? again_ms : own;
+	return clock_wall_ms() + (ms < MOST_AFTER_MS ? ms : MOST_AFTER_MS);
+}
+
+/* What one answer tells of the receiver. An event that is not taken again tells only of itself. */
+static void judge(struct post *p, const struct err *answer, uint32_t tries)
+{
+	bool later = answer->code == E_MES;
+	if (later && tries > 0 && p->takes)
+		return;
+	p->takes = !later;
+	p->trouble = later ? *answer : (struct err){0};
+}
+
+/* One event. False when the receiver, or the ledger, is away: the rest waits too. */
+static bool deliver_one(struct post *p, struct portion *portion, size_t i, struct err *why)
+{
+	const struct spool_event *ev = &portion->event[i];
+	uint32_t tries = portion->tries[i];
+	struct err answer = {0};
+	int64_t again_ms = -1;
+	bool sent = send_event(p, ev, &again_ms, &answer);
+	bool aside = !sent && (answer.code == E_MES_REFUSED || answer.code == E_JSON);
+	if (!sent && !aside && (answer.code != E_MES || again_ms < 0)) {
+		*why = answer;
+		return false;
+	}
+	judge(p, &answer, tries);
+	portion->settled += sent || aside;
 	if (sent || aside)
-		return settle(p, ev, sent ? SPOOL_DONE : SPOOL_ASIDE, &refusal, why);
-	*why = refusal;
-	return false;
+		return settle(p, ev, sent ? SPOOL_DONE : SPOOL_ASIDE, 0, &answer, why);
+	return settle(p, ev, SPOOL_LATER, due_again(tries, again_ms), &answer, why);
 }
 
 static bool ending(struct relay *r)
@@ -150,13 +180,16 @@ static bool ending(struct relay *r)
 	return is;
 }
 
-static bool deliver_portion(struct post *p, size_t *ret_count, struct err *why)
+/* The events that are due, as many as one portion holds. *ret_none: of a full portion not one was settled, so that it is hardly
+ * the events' fault. */
+static bool deliver_portion(struct post *p, size_t *ret_count, bool *ret_none, struct err *why)
 {
 	struct portion portion = {.e = why};
 	bool ok = spool_scan(p->relay->line->ledger, p->adapter->name, clock_wall_ms(), AT_ONCE, keep, &portion, why) && !why->code;
-	*ret_count = portion.count;
 	for (size_t i = 0; ok && i < portion.count && !ending(p->relay); i++)
-		ok = deliver_one(p, &portion.event[i], why);
+		ok = deliver_one(p, &portion, i, why);
+	*ret_count = portion.count;
+	*ret_none = portion.count == AT_ONCE && !portion.settled;
 	portion_fini(&portion);
 	return ok;
 }
@@ -211,14 +244,14 @@ static void *carry(void *arg)
 	while (!ending(p->relay)) {
 		struct err why = {0};
 		size_t count = 0;
-		bool ok = deliver_portion(p, &count, &why);
+		bool none = false, ok = deliver_portion(p, &count, &none, &why);
 		if (count || !ok || p->wait_ms)
-			show(p, &why);
+			show(p, ok ? &p->trouble : &why);
 		int64_t longer = p->wait_ms ? 2 * p->wait_ms : FIRST_WAIT_MS;
-		p->wait_ms = ok ? 0 : longer < MOST_WAIT_MS ? longer : MOST_WAIT_MS;
+		p->wait_ms = ok && !none ? 0 : longer < MOST_WAIT_MS ? longer : MOST_WAIT_MS;
 		if (!ok)
 			log_err(LOG_LEVEL_INFO, &why, p->adapter->name);
-		if (!ok || count < AT_ONCE)
+		if (!ok || none || count < AT_ONCE)
 			wait_for_news(p);
 	}
 	return NULL;

@@ -109,7 +109,8 @@ static bool write_one(const struct mes *m, const json_t *event, const char *ext,
 	return file_write_atomic(path, text->data, text->len, 0644, &why) || err_native(e, E_MES, why.native, "%s", why.what);
 }
 
-static bool deliver(struct mes *m, const json_t *event, int64_t deadline_ms, struct err *e)
+/* Whatever keeps one event from being written keeps all: a folder judges no event. */
+static bool deliver(struct mes *m, const json_t *event, int64_t deadline_ms, int64_t *ret_again_ms, struct err *e)
 {
 	AUTO(bytes) struct bytes json = {0}, csv = {0}, openhtf = {0};
 	bool result = !strcmp(json_text_or(event, "type", ""), "unit.result");

@@ -104,7 +104,7 @@ static bool post(struct mes *m, const char *path, const json_t *message, int64_t
 
 /* ---- events ---- */
 
-static bool deliver(struct mes *m, const json_t *event, int64_t deadline_ms, struct err *e)
+static bool deliver(struct mes *m, const json_t *event, int64_t deadline_ms, int64_t *ret_again_ms, struct err *e)
 {
 	AUTO(http_response) struct http_response r = {0};
 	bool result = !strcmp(json_text_or(event, "type", ""), "unit.result");
@@ -115,6 +115,7 @@ static bool deliver(struct mes *m, const json_t *event, int64_t deadline_ms, str
 	/* What the receiver will never take is put aside; what may pass next time is tried again. */
 	bool refused = r.status >= 400 && r.status < 500 && r.status != 401 && r.status != 403 && r.status != 404 && r.status != 408 &&
 		       r.status != 425 && r.status != 429;
+	*ret_again_ms = r.retry_after_ms > 0 ? r.retry_after_ms : 0;
 	return err_native(e, refused ? E_MES_REFUSED : E_MES, r.status, "status %d: %.120s", r.status,
 			  text_is_printable(bytes_text(&r.body), strlen(bytes_text(&r.body))) ? bytes_text(&r.body) : "");
 }

@@ -46,8 +46,10 @@ struct mes_adapter {
 	bool (*open)(const struct mes_setup *setup, struct mes **ret, struct err *e);
 	void (*close)(struct mes *m);
 	/* Must: return true only once the receiver holds the event; the same event again must do no harm there.
-	 * E_MES (try later), E_MES_REFUSED (this event, for good; the others go on), E_FILE. */
-	bool (*deliver)(struct mes *m, const json_t *event, int64_t deadline_ms, struct err *e);
+	 * E_MES_REFUSED: this event, for good; the others go on. E_MES: later. Then *ret_again_ms, -1 before, tells whom that concerns:
+	 * where the receiver itself judged this event, in how many ms it wants it again (0: it does not say); left alone where the
+	 * receiver is away, so that all wait. Any other error as if it were away. */
+	bool (*deliver)(struct mes *m, const json_t *event, int64_t deadline_ms, int64_t *ret_again_ms, struct err *e);
 	/* NULL: this adapter cannot be asked. E_MES when no answer that can be understood came: then the policy decides. */
 	bool (*check_in)(struct mes *m, const struct mes_question *question, int64_t deadline_ms, struct mes_answer *ret,
 			 struct err *e);

@@ -24,7 +24,8 @@ class Mes:
         self.place.mkdir(parents=True, exist_ok=True)
         self.hmac, self.mutual = hmac, mutual
         self.answers = {}       # label or serial → what a check-in is answered, beside its id; None: nothing at all; bytes: these
-        self.status = {}        # type of event → status to answer with
+        self.status = {}        # type of event, or its unit → status to answer with, or (status, seconds for Retry-After)
+        self.tried = []         # (unit, monotonic time) of each event that came, taken or not
         self.delay_s = 0
         self.lock = threading.Lock()
         self.questions, self.events, self.refused = [], [], []
@@ -115,11 +116,13 @@ class Mes:
         time.sleep(self.delay_s)
         if handler.path == "/plant/v1/checkin":
             return self.answer(handler, message)
-        status = self.status.get(message["type"], 200)
-        if status == 200:
-            with self.lock:
+        with self.lock:
+            status = self.status.get(message["unit"], self.status.get(message["type"], 200))
+            self.tried.append((message["unit"], time.monotonic()))
+            if status == 200:
                 self.events.append(message)
-        return self.say(handler, status, b"{}")
+        status, after = status if isinstance(status, tuple) else (status, None)
+        return self.say(handler, status, b"{}", after)
 
     def answer(self, handler, question):
         with self.lock:
@@ -131,9 +134,11 @@ class Mes:
         return self.say(handler, 200, told if isinstance(told, bytes) else json.dumps({"id": question["id"], **told}).encode())
 
     @staticmethod
-    def say(handler, status, body):
+    def say(handler, status, body, retry_after=None):
         try:
             handler.send_response(status)
+            if retry_after is not None:
+                handler.send_header("Retry-After", str(retry_after))
             handler.send_header("Content-Type", "application/json")
             handler.send_header("Content-Length", str(len(body)))
             handler.end_headers()
