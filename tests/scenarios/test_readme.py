@@ -60,10 +60,10 @@ class Readme(unittest.TestCase):
         run(*tmux, "new-session", "-d", "-x", "120", "-y", "40", words + "; sleep 60", env=env)
         try:
             end, screen = time.monotonic() + 90, ""
-            while time.monotonic() < end and screen.count("PASS") < 3:
+            while time.monotonic() < end and screen.count("✓") < 3:
                 screen = run(*tmux, "capture-pane", "-p").stdout
                 time.sleep(0.2)
-            self.assertGreaterEqual(screen.count("PASS"), 3, screen)
+            self.assertGreaterEqual(screen.count("✓"), 3, screen)
             run(*tmux, "send-keys", "q")
             while time.monotonic() < end and "good units enrolled" not in screen:
                 screen = run(*tmux, "capture-pane", "-p").stdout
