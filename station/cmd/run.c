@@ -8,9 +8,11 @@
 #include "station/cmd/load.h"
 #include "station/desk.h"
 #include "station/events.h"
+#include "station/inbox.h"
 #include "station/notify.h"
 #include "station/offline.h"
 #include "station/preflight.h"
+#include "station/recheck.h"
 #include "station/relay.h"
 #include "station/shift/shift.h"
 #include "station/uplink.h"
@@ -29,6 +31,7 @@ struct run {
 	struct desk desk;
 	struct usb_bus *bus;
 	struct offline *offline;
+	struct inbox *inbox;
 	struct notify manager;
 	int signals;
 	bool unfit;	/* as it was said last */
@@ -160,18 +163,29 @@ static bool start_api(struct run *r, const struct config *c, struct err *e)
 	return (!c->api_token[0] || secret_read(c->api_token, &token, e)) && api_start(c->api_listen, &token, &face, &r->desk.api, e);
 }
 
+/* Re-check knows neither cloud nor MES nor lots. */
+static bool is_recheck(const struct run *r)
+{
+	return r->line.mode == MODE_RECHECK;
+}
+
+static bool open_production(struct run *r, struct err *e)
+{
+	return ask_cloud(r, e) && shift_open(&r->line, e) && relay_start(&r->line, on_relay, r, &r->line.relay, e) &&
+	       uplink_start(&r->line, on_uplink, r, &r->line.uplink, e);
+}
+
 static bool open_all(struct run *r, const struct config *config, const struct launcher *launcher, struct err *e)
 {
 	char socket_path[PATH_MAX];
 	const struct control_face face = {ask_desk, r};
-	if (!http_start(e) || !line_open(&r->line, config, launcher, e) ||
-	    !preflight_local(config, preflight_said, r, e) || !ask_cloud(r, e))
+	if (!http_start(e) || (is_recheck(r) && !recheck_begin(config, e)) || !line_open(&r->line, config, launcher, e) ||
+	    !preflight_local(config, preflight_said, r, e) || (!is_recheck(r) && !open_production(r, e)))
 		return false;
-	return shift_open(&r->line, e) && relay_start(&r->line, on_relay, r, &r->line.relay, e) && uplink_start(&r->line,
-	       on_uplink, r, &r->line.uplink, e) && start_slots(r, e) &&
+	return start_slots(r, e) &&
 	       config_state_path(config, "station.sock", socket_path, sizeof(socket_path), e) &&
 	       control_start(socket_path, &face, &r->desk.control, e) && start_api(r, config, e) &&
-	       usb_bus_open(slots_seen, r->slots, &r->bus, e) &&
+	       inbox_start(&r->line, &r->inbox, e) && usb_bus_open(slots_seen, r->slots, &r->bus, e) &&
 	       (!atomic_load(&r->desk.unasked) || offline_start(&r->line, on_asked, r, &r->offline, e));
 }
 
@@ -228,6 +242,7 @@ static void close_all(struct run *r)
 	usb_bus_close(r->bus);
 	slots_stop(r->slots);
 	offline_stop(r->offline);
+	inbox_stop(r->inbox);
 	uplink_stop(r->line.uplink);
 	relay_stop(r->line.relay);
 	api_stop(r->desk.api);
@@ -258,16 +273,17 @@ static bool catch_signals(int *ret, struct err *e)
 	return *ret >= 0 || err_errno(e, E_FILE, "signalfd");
 }
 
-/* What only tests (docs/decisions/006-stop-at.md) and `station training` ask for. */
+/* What the command line asks for: --recheck; the rest only by tests (docs/decisions/006-stop-at.md) and `station training`. */
 struct told {
 	const char *stop_at, *stage_limit;
 	bool training;	/* by `station training`, of its own configuration */
+	bool recheck;
 };
 
 static bool told_take(const struct told *told, struct line *line, struct err *e)
 {
 	char none[] = "", *end = none;
-	line->mode = told->training ? MODE_TRAINING : MODE_PRODUCTION;
+	line->mode = told->recheck ? MODE_RECHECK : told->training ? MODE_TRAINING : MODE_PRODUCTION;
 	snprintf(line->stop_at, sizeof(line->stop_at), "%s", told->stop_at ? told->stop_at : "");
 	line->stage_limit_ms = told->stage_limit ? strtoll(told->stage_limit, &end, 10) : 0;
 	return (!*end && line->stage_limit_ms >= 0) || err_set(e, E_USAGE, "--stage-limit wants milliseconds");
@@ -301,12 +317,16 @@ static int run(int argc, char **argv, struct err *e)
 	bool json = false;
 	const struct command_option options[] = {
 		{"config", &path, NULL}, {"json", NULL, &json}, {"training", NULL, &told.training},
-		{"stop-at", &told.stop_at, NULL}, {"stage-limit", &told.stage_limit, NULL}, {0},
+		{"recheck", NULL, &told.recheck}, {"stop-at", &told.stop_at, NULL}, {"stage-limit", &told.stage_limit, NULL}, {0},
 	};
 	struct config *config = NULL;
 	struct launcher launcher = {-1, 0};
 	if (!command_options(&argc, argv, options, e) || !command_config(path, &config, e))
 		return EXIT_FAILED;
+	if (told.recheck && !recheck_place(config, e)) {
+		config_free(config);
+		return EXIT_FAILED;
+	}
 	log_setup("line", getenv("STATION_DEBUG") ? LOG_LEVEL_DEBUG : LOG_LEVEL_INFO);
 	/* A file that may not grow and a reader that has gone are errors, for this process and its children, not the end. */
 	signal(SIGXFSZ, SIG_IGN);
@@ -322,4 +342,4 @@ static int run(int argc, char **argv, struct err *e)
 	return code;
 }
 
-const struct command run_command = {"run", "--config FILE [--json] [--stop-at STAGE:WHEN] [--stage-limit MS]", "run the line", run};
+const struct command run_command = {"run", "--config FILE [--json] [--recheck] [--stop-at STAGE:WHEN] [--stage-limit MS]", "run the line", run};

@@ -201,6 +201,47 @@ class Delivery(WithMes):
         self.factory.verb("queue", "--retry", "--config", self.factory.config)
         self.assertEqual({e["unit"] for e in self.heard(2)}, {self.serial(1), self.serial(2)})
 
+    def test_one_event_that_is_never_taken_holds_up_no_other_unit(self):
+        self.mes.status[self.serial(3)] = 500
+        line = self.factory.start_line()
+        self.pass_units(line, range(1, 7))
+        self.factory.unplug(self.serial(3))
+        line.wait_empty("03")
+        self.factory.plug(self.serial(3), 3)
+        line.wait_verdict("03", 60, nth=2)
+        self.assertEqual(sorted(e["unit"] for e in self.heard(5)), [self.serial(n) for n in (1, 2, 4, 5, 6)])
+        tries = lambda: [t for unit, t in self.mes.tried if unit == self.serial(3)]  # noqa: E731
+        wait_until(lambda: len(tries()) >= 4, 30, "it is tried again and again")
+        self.assertGreater(tries()[3] - tries()[0], 1 + 2 + 4 - 0.5, "at growing distances")
+        self.assertFalse(self.factory.ask_line(do="queue")["mes"]["adapters"][0]["offline"], "the MES itself is there")
+        self.assertEqual(rows(self.factory, "SELECT unit, state FROM delivery"), [(self.serial(3), "waiting")] * 2)
+        self.assertIn("status 500", self.factory.verb("queue", "--config", self.factory.config))
+        self.mes.status.clear()
+        self.factory.verb("queue", "--retry", "--config", self.factory.config)
+        self.heard(7)
+        ended = [e["body"]["ended_ms"] for e in self.mes.results(self.serial(3))]
+        self.assertEqual((len(ended), ended), (2, sorted(ended)), "in order")
+
+    def test_the_mes_says_itself_when_it_wants_an_event_again(self):
+        self.mes.status[self.serial(1)] = (429, 6)
+        line = self.factory.start_line()
+        self.pass_units(line, [1, 2])
+        self.heard(1)
+        self.mes.status.clear()
+        self.heard(2)
+        first, second = [t for unit, t in self.mes.tried if unit == self.serial(1)]
+        self.assertGreaterEqual(second - first, 5.9)
+
+    def test_a_mes_that_takes_nothing_from_anybody_is_shown_and_not_flooded(self):
+        self.mes.status["unit.result"] = 503
+        line = self.factory.start_line()
+        self.pass_units(line, [1, 2])
+        adapter = lambda: self.factory.ask_line(do="queue")["mes"]["adapters"][0]  # noqa: E731
+        wait_until(lambda: (adapter()["code"], adapter()["waiting"]) == ("E-MES-001", 2), 20, "it is shown")
+        self.mes.status.clear()
+        self.heard(2)
+        wait_until(lambda: not adapter()["offline"], 20, "it is back")
+
     def test_a_wrong_key_delivers_nothing_and_stops_nothing(self):
         (self.factory.dir / "mes" / "hmac").write_bytes(b"another")
         self.factory.floor = self.factory.floor.replace("[mes-http]", "[mes]\nsilent = go\n\n[mes-http]")
@@ -264,6 +305,79 @@ class Folder(unittest.TestCase):
             record = json.loads((out / found[2]).read_text())
             self.assertEqual((record["dut_id"], record["outcome"], record["station_id"]), ("SIM%04d" % n, "PASS", "line-1"))
             self.assertEqual(record["phases"][0]["name"], "detect")
+
+
+class Inbox(unittest.TestCase):
+    """Orders that the MES leaves in the folder."""
+
+    def setUp(self):
+        self.factory = Factory(devices=1, slots=1, floor="[mes-folder]\nout = {place}/out\nin = {place}/in\n")
+        self.addCleanup(self.factory.close)
+        (self.factory.dir / "out").mkdir()
+        self.inbox, self.refused = self.factory.dir / "in/orders", self.factory.dir / "in/refused"
+        self.taken = self.factory.dir / "state/orders"
+        self.inbox.mkdir(parents=True)
+
+    def leave(self, name, count=10, text=None, **more):
+        text = text or json.dumps({"order": name, "product": "gateway", "profile": "demo", "count": count, **more})
+        (self.inbox / ("." + name)).write_text(text)
+        (self.inbox / ("." + name)).rename(self.inbox / (name + ".json"))
+        return text
+
+    def gone(self, name, place=None):
+        wait_until(lambda: not (self.inbox / name).exists(), 20, "%s is gone from the inbox" % name)
+        return self.taken / name
+
+    def why(self, name):
+        self.gone(name)
+        self.assertTrue((self.refused / name).exists())
+        return (self.refused / (name + ".txt")).read_text()
+
+    def test_an_order_from_the_mes_can_be_opened(self):
+        text = self.leave("WO-1")
+        line = self.factory.start_line()
+        self.assertEqual(self.gone("WO-1.json").read_text(), text)
+        self.assertFalse(self.refused.exists())
+        self.factory.verb("lot", "open", "--config", self.factory.config, "WO-1")
+        self.factory.plug("SIM0001", 1)
+        self.assertEqual(line.wait_verdict("01")["verdict"], "PASS")
+        wait_until(lambda: list((self.factory.dir / "out").glob("*_SIM0001_*")), 20, "its result")
+        result = json.loads(next((self.factory.dir / "out").glob("*_SIM0001_*")).read_text())
+        self.assertEqual(result["lot"], "WO-1")
+        again = self.leave("WO-1")      # the same once more does no harm
+        self.assertEqual(self.gone("WO-1.json").read_text(), again)
+        self.leave("WO-1", count=11)
+        self.assertIn("E-LOT-004", self.why("WO-1.json"))
+        self.assertEqual((self.taken / "WO-1.json").read_text(), text, "what was opened stays")
+
+    def test_what_is_no_order_is_put_aside_with_the_reason(self):
+        self.leave("WO-2", text="{")
+        self.leave("WO-3", text=json.dumps({"order": "WO-4", "product": "p", "profile": "demo", "count": 1}))
+        self.leave("WO-5", colour="red")
+        self.leave("WO-6", text=" " * ((8 << 20) + 1))
+        os.mkfifo(self.inbox / "WO-7.json")
+        (self.inbox / "WO-8.json").symlink_to("/etc/passwd")
+        (self.inbox / "WO-9.json.tmp").write_text("{")
+        self.leave("WO-10")
+        self.factory.start_line()
+        for name, reason in (("WO-2", "line 1"), ("WO-3", "WO-4"), ("WO-5", "colour"), ("WO-6", "8388608"), ("WO-7", "no file"), ("WO-8", "no file")):
+            self.gone(name + ".json")
+            text = (self.refused / (name + ".json.txt")).read_text()
+            self.assertTrue(text.startswith("E-LOT-002 "), text)
+            self.assertIn(reason, text)
+        self.gone("WO-10.json")
+        self.assertEqual([p.name for p in self.taken.iterdir()], ["WO-10.json"])
+        self.assertEqual([p.name for p in self.inbox.iterdir()], ["WO-9.json.tmp"], "what is still being written is left")
+
+    def test_an_order_that_cannot_be_written_yet_waits(self):
+        self.taken.parent.mkdir(exist_ok=True)
+        self.taken.write_text("in the way")
+        text = self.leave("WO-1")
+        line = self.factory.start_line()
+        line.wait(lambda: "orders of the MES" in line.process.output, 20, "a word about it")
+        self.assertTrue((self.inbox / "WO-1.json").exists())
+        self.taken.unlink()
+        self.assertEqual(self.gone("WO-1.json").read_text(), text)
 
 
 if __name__ == "__main__":
