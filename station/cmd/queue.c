@@ -7,12 +7,28 @@
 
 #define ANSWER_MS 10000
 
+/* Why, what to do, and whom to call. */
+static void print_why(const json_t *of)
+{
+	const char *code = json_text_or(of, "code", "");
+	const struct err_row *row = err_row(err_find(code));
+	if (*code)
+		printf("%s  %s\n  %s\n  Call: %s.  (%s)\n", code, row->happened, row->todo, row->whom, json_text_or(of, "what", ""));
+}
+
 static void print_sum(const char *name, const json_t *sum)
 {
 	bool offline = json_is_true(json_object_get(sum, "offline"));
-	printf("%-8s waiting %lld  aside %lld  %s%s%s\n", name, (long long)json_int_or(sum, "waiting", 0),
-	       (long long)json_int_or(sum, "aside", 0), offline ? "away: " : "reached", json_text_or(sum, "code", ""),
-	       json_text_or(sum, "sentence", ""));
+	printf("%-8s waiting %lld  aside %lld  %s\n", name, (long long)json_int_or(sum, "waiting", 0),
+	       (long long)json_int_or(sum, "aside", 0), offline ? "away" : "reached");
+	if (offline)
+		print_why(sum);
+}
+
+static void print_row(const json_t *row)
+{
+	printf("%-8s %-8s %s\n", json_text_or(row, "to", ""), json_text_or(row, "state", ""), json_text_or(row, "unit", ""));
+	print_why(row);
 }
 
 static void print_queue(const json_t *answer)
@@ -23,8 +39,7 @@ static void print_queue(const json_t *answer)
 	json_array_foreach(json_object_get(json_object_get(answer, "mes"), "adapters"), i, j)
 		print_sum(json_text_or(j, "name", ""), j);
 	json_array_foreach(json_object_get(answer, "rows"), i, j)
-		printf("%-8s %-8s %-52s %s %s\n", json_text_or(j, "to", ""), json_text_or(j, "state", ""), json_text_or(j, "unit", ""),
-		       json_text_or(j, "code", ""), json_text_or(j, "what", ""));
+		print_row(j);
 }
 
 static int queue(int argc, char **argv, struct err *e)

@@ -34,6 +34,7 @@ import unittest
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "sim"))
 from factory import BenchError, Factory, Line, built, children, wait_until  # noqa: E402
+from mes import Mes  # noqa: E402
 from sim import SOURCE, sanitizer_of  # noqa: E402
 
 STAGES = 3      # rows that happen at the same time, beside the line with all UNITS
@@ -1225,6 +1226,108 @@ def a_release_of_a_slot_that_is_empty(stage):
         log_in(scan)
         scan("CMD:OVERRIDE")
         return scan("CMD:SLOT:01")
+
+
+# --- the MES
+
+@contextlib.contextmanager
+def mes_line(stage, name, port=None, mes_lines=""):
+    """A line with an MES of its own."""
+    with Mes(stage.factory.dir / ("mes-" + name), hmac=b"key") as mes:
+        config = stage.config(name, text=stage.good + "\n" + mes.config() + mes_lines, port=port)
+        line = stage.line(config)
+        try:
+            yield line, config, mes
+        finally:
+            stage.ended(line)
+
+
+def answered(stage, name, answer):
+    """What a unit gets, of which the MES says this."""
+    serial, port = stage.unit()
+    with mes_line(stage, name, port) as (line, _, mes):
+        mes.answers[serial] = answer
+        stage.factory.plug(serial, port)
+        return stage.verdict_of(line)
+
+
+@happens("E_MES_HOLD")
+def a_unit_that_the_mes_holds(stage):
+    return answered(stage, "mes-hold", {"decision": "hold", "reason": "first article"})
+
+
+@happens("E_MES_SKIP")
+def a_unit_that_has_nothing_to_do_here(stage):
+    return answered(stage, "mes-skip", {"decision": "skip"})
+
+
+@happens("E_MES_ERROR")
+def a_unit_that_the_mes_does_not_know(stage):
+    return answered(stage, "mes-error", {"decision": "error"})
+
+
+@happens("E_MES_SILENT")
+def a_unit_about_which_the_mes_says_nothing(stage):
+    return answered(stage, "mes-silent", None)
+
+
+@happens("E_MES_OTHER")
+def a_unit_of_another_profile_for_the_mes(stage):
+    return answered(stage, "mes-other", {"decision": "go", "profile": "another"})
+
+
+def queue_says(stage, config, code):
+    """What the verb says, once this stands in it."""
+    said = [""]
+
+    def there():
+        said[0] = stage.factory.verb("queue", "--config", config)
+        return code in said[0]
+    try:
+        wait_until(there, 30, code, 0.2)
+    except BenchError as e:
+        raise BenchError("%s\n%s" % (e, said[0])) from None
+    return said[0]
+
+
+@happens("E_MES")
+def an_mes_that_is_away(stage):
+    serial, port = stage.unit()
+    with mes_line(stage, "mes-away", port, "\n[mes]\ncheck_in = no\n") as (line, config, mes):
+        mes.goes_away()
+        stage.factory.plug(serial, port)
+        stage.verdict_of(line)
+        said = queue_says(stage, config, "E-MES-001")
+        mes.comes_back()
+        return said
+
+
+@happens("E_MES_REFUSED")
+def an_event_that_the_mes_refuses(stage):
+    serial, port = stage.unit()
+    with mes_line(stage, "mes-refused", port) as (line, config, mes):
+        mes.status["unit.result"] = 422
+        stage.factory.plug(serial, port)
+        stage.verdict_of(line)
+        return queue_says(stage, config, "E-MES-002")
+
+
+@happens("E_SPOOL_FULL")
+def more_for_the_mes_than_the_policy_allows(stage):
+    serial, port = stage.unit()
+    with mes_line(stage, "spool", port, "\n[mes]\nevents = 1000\n"):
+        pass
+    with sqlite3.connect(stage.state("spool") / "ledger.db") as db:
+        for n in range(1, 1003):
+            db.execute("INSERT INTO event (id, type, unit, time_ms, body) VALUES (?, 't', '', 0, X'7b7d')", ("e%d" % n,))
+            db.execute("INSERT INTO delivery (adapter, number, unit, state, tries, due_ms, queued_ms, code, what) "
+                       "VALUES ('http', last_insert_rowid(), '', 'waiting', 0, 4102444800000, 1, '', '')")
+    line = stage.line(stage.factory.dir / "spool.conf")
+    try:
+        stage.factory.plug(serial, port)
+        return waiting(line, "01", "E-MES-008")
+    finally:
+        stage.ended(line)
 
 
 # --- lots

@@ -12,6 +12,7 @@ import hmac as hmac_module
 import http.server
 import json
 import pathlib
+import socket
 import ssl
 import subprocess
 import threading
@@ -26,8 +27,9 @@ class Mes:
         self.answers = {}       # label or serial → what a check-in is answered, beside its id; None: nothing at all; bytes: these
         self.status = {}        # type of event, or its unit → status to answer with, or (status, seconds for Retry-After)
         self.tried = []         # (unit, monotonic time) of each event that came, taken or not
-        self.delay_s = 0
+        self.delay_s, self.twice = 0, False     # twice: each answer's body is there twice
         self.lock = threading.Lock()
+        self.connections = set()
         self.questions, self.events, self.refused = [], [], []
         self.port, self.server = 0, None
         if mutual:
@@ -55,6 +57,10 @@ class Mes:
         class Handler(http.server.BaseHTTPRequestHandler):
             protocol_version = "HTTP/1.1"
 
+            def setup(self):
+                super().setup()
+                mes.connections.add(self.connection)
+
             def do_POST(self):
                 mes.take(self)
 
@@ -74,6 +80,11 @@ class Mes:
     def goes_away(self):
         self.server.shutdown()
         self.server.server_close()
+        while self.connections:     # those that are kept open too
+            try:
+                self.connections.pop().shutdown(socket.SHUT_RDWR)
+            except OSError:
+                pass
 
     def __enter__(self):
         return self
@@ -131,7 +142,8 @@ class Mes:
         if told is None:
             handler.close_connection = True
             return handler.connection.close()
-        return self.say(handler, 200, told if isinstance(told, bytes) else json.dumps({"id": question["id"], **told}).encode())
+        told = told if isinstance(told, bytes) else json.dumps({"id": question["id"], **told}).encode()
+        return self.say(handler, 200, told * (2 if self.twice else 1))
 
     @staticmethod
     def say(handler, status, body, retry_after=None):
