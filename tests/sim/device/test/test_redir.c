@@ -28,8 +28,8 @@ struct guest {
 	struct usb_redir_device_connect_header device;
 	struct usb_redir_interface_info_header interfaces;
 	struct usb_redir_ep_info_header endpoints;
-	uint64_t answered; /* the id of the last packet that came back */
-	int status;
+	struct { bool came; int status, len; uint8_t data[16384]; } answer[8]; /* by id: several may come in one read */
+	int status;	/* of the answer that was waited for */
 	uint8_t data[16384];
 	int len;
 };
@@ -73,11 +73,12 @@ static void on_endpoints(void *priv, struct usb_redir_ep_info_header *h)
 
 static void answer(struct guest *g, uint64_t id, int status, uint8_t *data, int len)
 {
-	g->answered = id;
-	g->status = status;
-	g->len = len;
+	assert_true(id < 8 && len <= (int)sizeof(g->data));
+	g->answer[id].came = true;
+	g->answer[id].status = status;
+	g->answer[id].len = len;
 	if (len > 0)
-		memcpy(g->data, data, (size_t)len);
+		memcpy(g->answer[id].data, data, (size_t)len);
 	usbredirparser_free_packet_data(g->parser, data);
 }
 
@@ -123,6 +124,17 @@ static void guest_close(struct guest *g)
 	close(g->fd);
 }
 
+/* The answer to `id`, if it came; an id beyond the answers never does. */
+static bool guest_take(struct guest *g, uint64_t id)
+{
+	if (id >= 8 || !g->answer[id].came)
+		return false;
+	g->status = g->answer[id].status;
+	g->len = g->answer[id].len;
+	memcpy(g->data, g->answer[id].data, sizeof(g->data));
+	return true;
+}
+
 /* Lets the connection run until `id` was answered, or (id 0) a device is there or the connection closed. */
 static void guest_run(struct guest *g, uint64_t id)
 {
@@ -130,7 +142,7 @@ static void guest_run(struct guest *g, uint64_t id)
 		struct pollfd p = { .fd = g->fd, .events = POLLIN };
 		while (usbredirparser_has_data_to_write(g->parser) && usbredirparser_do_write(g->parser) == 0)
 			;
-		if (g->closed || (id ? g->answered == id : g->connected))
+		if (g->closed || (id ? guest_take(g, id) : g->connected))
 			return;
 		if (poll(&p, 1, 10) > 0)
 			usbredirparser_do_read(g->parser);
