@@ -162,7 +162,7 @@ bool inbox_start(struct line *l, struct inbox **ret, struct err *e)
 {
 	pthread_condattr_t attr;
 	*ret = NULL;
-	if (!l->config->folder_in[0])
+	if (!l->config->folder_in[0] || l->mode == MODE_RECHECK)
 		return true;
 	struct inbox *in = calloc(1, sizeof(*in));
 	if (!in)

@@ -15,7 +15,7 @@ WARN_UNUSED bool inbox_look(struct line *l, struct err *e);
 
 struct inbox;
 
-/* Looks every few seconds. *ret is NULL where no folder is configured. E_NOMEM. */
+/* Looks every few seconds. *ret is NULL where no folder is configured, and where a line only re-checks. E_NOMEM. */
 WARN_UNUSED bool inbox_start(struct line *l, struct inbox **ret, struct err *e);
 /* Waits for the look that runs. */
 void inbox_stop(struct inbox *in);

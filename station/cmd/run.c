@@ -14,6 +14,7 @@
 #include "station/preflight.h"
 #include "station/recheck.h"
 #include "station/relay.h"
+#include "station/shift/lot.h"
 #include "station/shift/shift.h"
 #include "station/uplink.h"
 
@@ -96,6 +97,33 @@ static void preflight_said(void *ctx, const char *name, bool ok, const char *tex
 	events_preflight(&r->events, name, ok, text);
 }
 
+static bool put_state(struct run *r, json_t *body, struct err *e)
+{
+	struct ledger *l = r->line.ledger;
+	struct lot_view lot;
+	if (!lot_look(&r->line, &lot, e) || !ledger_begin(l, e)) {
+		json_decref(body);
+		return false;
+	}
+	if (relay_put(&r->line, "line.state", "", lot.id, "", body, e))
+		return ledger_commit(l, e);
+	ledger_rollback(l);
+	return false;
+}
+
+/* The MES hears of it as soon as it can; the line is what it is where that cannot even be kept. */
+static void tell_mes(struct run *r, const char *state, const struct err *why)
+{
+	struct err e = {0};
+	const struct err_row *row = err_row(why->code);
+	if (r->line.mode == MODE_RECHECK)
+		return;
+	json_t *body = json_pack("{s:s, s:s, s:s}", "state", state, "code", why->code ? row->code : "", "sentence",
+				 why->code ? row->happened : "");
+	if (!put_state(r, body, &e) || !relay_wake(r->line.relay, false, &e))
+		log_err(LOG_LEVEL_WARN, &e, "telling the MES of the line");
+}
+
 /* True when a signal asked to stop. */
 static bool told_to_stop(struct run *r)
 {
@@ -117,6 +145,7 @@ static void watch_fitness(struct run *r)
 		log_info("the line is fit again");
 	events_line(&r->events, unfit ? "unfit" : "ready", unfit ? err_row(why.code)->happened : READY);
 	notify_status(&r->manager, unfit ? err_row(why.code)->happened : READY);
+	tell_mes(r, unfit ? "unfit" : "ready", unfit ? &why : &(struct err){0});
 	tell_line(r);
 }
 
@@ -213,6 +242,7 @@ static bool serve(struct run *r, struct err *e)
 	AUTO(json) json_t *station = desk_station(&r->desk);
 	log_warn("%s", json_text_or(station, "banner", ""));
 	events_line(&r->events, "ready", READY);
+	tell_mes(r, "ready", &(struct err){0});
 	r->served = true;
 	notify_status(&r->manager, READY);
 	notify_ready(&r->manager);
@@ -233,6 +263,7 @@ static bool serve(struct run *r, struct err *e)
 	events_line(&r->events, "stopping", "Stages that run are finished first.");
 	notify_status(&r->manager, "Stages that run are finished first.");
 	notify_stopping(&r->manager);
+	tell_mes(r, "stopped", &(struct err){0});
 	tell_line(r);
 	return true;
 }
@@ -342,4 +373,5 @@ static int run(int argc, char **argv, struct err *e)
 	return code;
 }
 
-const struct command run_command = {"run", "--config FILE [--json] [--recheck] [--stop-at STAGE:WHEN] [--stage-limit MS]", "run the line", run};
+const struct command run_command = {"run", "--config FILE [--json] [--recheck] [--stop-at STAGE:WHEN] [--stage-limit MS]",
+				    "run the line", run};

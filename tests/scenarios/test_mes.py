@@ -1,11 +1,13 @@
 # SPDX-License-Identifier: Apache-2.0
 """The MES: asked before a unit begins, and told of everything, at least once, in order per unit, whatever breaks in between."""
+import contextlib
 import csv
 import json
 import os
 import pathlib
 import signal
 import sqlite3
+import subprocess
 import sys
 import threading
 import time
@@ -29,10 +31,10 @@ def identities(factory):
 
 
 class WithMes(unittest.TestCase):
-    floor, mutual, hmac, units = "", False, b"the key of both", UNITS
+    floor, mutual, hmac, units, slots = "", False, b"the key of both", UNITS, None
 
     def setUp(self):
-        self.factory = Factory(devices=self.units, slots=self.units)
+        self.factory = Factory(devices=self.units, slots=self.slots or self.units)
         self.addCleanup(self.factory.close)
         self.mes = Mes(self.factory.dir / "mes", hmac=self.hmac, mutual=self.mutual)
         self.addCleanup(self.mes.goes_away)
@@ -56,9 +58,9 @@ class CheckIn(WithMes):
     def one(self, answer):
         """What becomes of the first unit, when the MES says this of it."""
         self.mes.answers[self.serial(1)] = answer
-        line = self.factory.start_line()
+        self.line = self.factory.start_line()
         self.factory.plug(self.serial(1), 1)
-        return line.wait_verdict("01", 60)
+        return self.line.wait_verdict("01", 60)
 
     def refused(self, answer, code, reason=""):
         end = self.one(answer)
@@ -106,6 +108,24 @@ class CheckIn(WithMes):
 
     def test_a_word_that_is_not_known_is_no_release(self):
         self.refused({"decision": "GO"}, "E-MES-006")
+
+    def test_a_reason_of_400_umlauts_is_cut_between_two_of_them(self):
+        what = self.refused({"decision": "hold", "reason": "ä" * 400}, "E-MES-003")["what"]
+        self.assertEqual(what, "ä" * 90)
+
+    def test_an_answer_said_twice_is_no_answer(self):
+        self.mes.twice = True
+        self.refused({"decision": "go"}, "E-MES-006")
+
+    def test_the_answer_to_the_first_question_is_none_to_the_second(self):
+        first = {"decision": "go"}
+        self.assertEqual(self.one(first)["verdict"], "PASS")
+        said = json.dumps({"id": self.mes.questions[0]["id"], **first}).encode()
+        self.mes.answers[self.serial(2)] = said
+        self.factory.plug(self.serial(2), 2)
+        end = self.line.wait_verdict("02", 60)
+        self.assertEqual((end["verdict"], end["code"]), ("HOLD", "E-MES-006"))
+        self.assertEqual(self.factory.stats(self.serial(2))["BUNDLE_COMMIT"], 0)
 
 
 class Silence(WithMes):
@@ -189,6 +209,15 @@ class Delivery(WithMes):
         self.mes.delay_s = 0
         self.assertEqual(sorted(e["unit"] for e in self.heard(UNITS)), [self.serial(n) for n in range(1, UNITS + 1)])
 
+    def test_the_mes_hears_what_the_line_is(self):
+        def states():
+            return [e["body"]["state"] for e in self.mes.once().values() if e["type"] == "line.state"]
+        line = self.factory.start_line()
+        wait_until(lambda: states() == ["ready"], 20, "ready")
+        line.stop()
+        self.factory.start_line()
+        wait_until(lambda: states() == ["ready", "stopped", "ready"], 20, "stopped, in order")
+
     def test_what_the_mes_refuses_for_good_goes_aside_and_holds_nobody_back(self):
         self.mes.status["unit.result"] = 422
         line = self.factory.start_line()
@@ -250,7 +279,43 @@ class Delivery(WithMes):
         self.assertEqual(self.pass_units(line, [1])[0]["verdict"], "PASS")
         wait_until(lambda: self.mes.refused, 20, "a refusal")
         self.assertEqual(self.mes.events, [])
-        self.assertEqual(rows(self.factory, "SELECT count(*) FROM delivery")[0][0], 1)
+        self.assertEqual(rows(self.factory, "SELECT count(*) FROM delivery WHERE unit <> ''")[0][0], 1)
+
+
+class Shift(WithMes):
+    """More units than slots, and a line that is killed again and again while it delivers."""
+    units, slots = 30, 8
+
+    def test_each_event_comes_once_by_its_id_and_in_order_per_unit(self):
+        self.factory.floor = self.factory.floor.replace("[mes-http]", "[mes]\ncheck_in = no\n\n[mes-http]")
+        self.factory.write_config("line", "line", "reader")
+        self.mes.delay_s = 0.15
+        line = self.factory.start_line()
+        for first in range(1, self.units + 1, self.slots):
+            batch = range(first, min(first + self.slots, self.units + 1))
+            for n in batch:
+                self.factory.plug(self.serial(n), n - first + 1)
+            for n in batch:
+                line.wait_verdict("%02d" % (n - first + 1), 120)
+            line.kill()     # while it delivers
+            line = self.factory.start_line()
+            for n in batch:     # they are still plugged in: each has another visit
+                line.wait_verdict("%02d" % (n - first + 1), 120)
+                self.factory.unplug(self.serial(n))
+            for n in batch:
+                line.wait_empty("%02d" % (n - first + 1))
+            line.kill()
+            line = self.factory.start_line()
+        self.mes.delay_s = 0
+        wait_until(lambda: rows(self.factory, "SELECT count(*) FROM delivery")[0][0] == 0, 60, "nothing waits")
+        visits = rows(self.factory, "SELECT serial, verdict, ended_ms FROM visit ORDER BY number")
+        results = self.mes.results()
+        self.assertEqual(len(results), len(visits))
+        self.assertEqual(sorted(e["id"] for e in results), sorted(i for (i,) in rows(self.factory, "SELECT id FROM event WHERE type = 'unit.result'")))
+        for n in range(1, self.units + 1):
+            mine = [(e["unit"], e["body"]["verdict"], e["body"]["ended_ms"]) for e in results if e["unit"] == self.serial(n)]
+            self.assertEqual(mine, [v for v in visits if v[0] == self.serial(n)], "in order, each once")
+            self.assertEqual(len(mine), 2)
 
 
 class Folder(unittest.TestCase):
@@ -305,6 +370,49 @@ class Folder(unittest.TestCase):
             record = json.loads((out / found[2]).read_text())
             self.assertEqual((record["dut_id"], record["outcome"], record["station_id"]), ("SIM%04d" % n, "PASS", "line-1"))
             self.assertEqual(record["phases"][0]["name"], "detect")
+
+    def outage(self, begin, end):
+        """Units while the folder cannot be written, and what is there afterwards."""
+        factory = Factory(devices=3, slots=3, floor="[mes-folder]\nout = {place}/out\nformat = json csv\n")
+        self.addCleanup(factory.close)
+        out = factory.dir / "out"
+        out.mkdir()
+        begin(out)
+        line = factory.start_line()
+        for n in (1, 2, 3):
+            factory.plug("SIM%04d" % n, n)
+            self.assertEqual(line.wait_verdict("%02d" % n)["verdict"], "PASS")
+        wait_until(lambda: factory.ask_line(do="queue")["mes"]["adapters"][0]["offline"], 20, "it is shown")
+        self.assertEqual({n for (n,) in rows(factory, "SELECT unit FROM delivery")} - {""}, {"SIM%04d" % n for n in (1, 2, 3)})
+        self.assertEqual([p.name for p in out.glob("*_SIM*") if p.suffix != ".tmp"], [])
+        end(out)
+        wait_until(lambda: rows(factory, "SELECT count(*) FROM delivery")[0][0] == 0, 60, "all is delivered")
+        for n in (1, 2, 3):
+            names = sorted(p.suffix for p in out.glob("line-1_*_SIM%04d_*" % n))
+            self.assertEqual(names, [".csv", ".json"])
+        self.assertEqual(list(out.glob("*.tmp")), [], "no half of a file is left")
+        self.assertEqual({json.loads(p.read_text())["body"]["verdict"] for p in out.glob("*_SIM*.json")}, {"PASS"})
+
+    @unittest.skipIf(os.geteuid() != 0, "only root can mount a small file system")
+    def test_a_full_disk_keeps_events_and_not_the_line(self):
+        def fill(out):
+            self.mount(out, "size=32k")
+            with open(out / "rubbish", "wb", buffering=0) as f, contextlib.suppress(OSError):
+                while f.write(bytes(4096)):
+                    pass
+        self.outage(fill, lambda out: (subprocess.run(["mount", "-o", "remount,size=1m", out], check=True), (out / "rubbish").unlink()))
+
+    @unittest.skipIf(os.geteuid() != 0, "root may write into every directory, and others cannot mount")
+    def test_a_read_only_folder_keeps_events_and_not_the_line(self):
+        def mount(out):
+            self.mount(out, "ro")
+        self.outage(mount, lambda out: subprocess.run(["mount", "-o", "remount,rw", out], check=True))
+
+    def mount(self, place, options):
+        done = subprocess.run(["mount", "-t", "tmpfs", "-o", options, "none", place], capture_output=True)
+        if done.returncode:
+            self.skipTest("no mounts here")
+        self.addCleanup(subprocess.run, ["umount", "-l", place], check=False)
 
 
 class Inbox(unittest.TestCase):
