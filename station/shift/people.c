@@ -234,6 +234,16 @@ bool people_by_badge(struct people *p, const char *badge, struct person *ret, bo
 	return ok;
 }
 
+bool people_is_removed(struct people *p, const char *id)
+{
+	struct err ignored = {0};
+	pthread_mutex_lock(&p->lock);
+	const json_t *person = refresh(p, &ignored) ? find(p->file, "id", id) : NULL;
+	bool removed = person && !*json_text_or(person, "badge", "");
+	pthread_mutex_unlock(&p->lock);
+	return removed;
+}
+
 static size_t tries_of(struct people *p, const char *id)
 {
 	struct err ignored = {0};

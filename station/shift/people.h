@@ -52,6 +52,9 @@ WARN_UNUSED bool people_by_badge(struct people *p, const char *badge, struct per
 #define PIN_LOCK_MS 300000
 WARN_UNUSED bool people_check_pin(struct people *p, const char *id, const struct bytes *pin, struct err *e);
 
+/* True if the file says so; false also while it cannot be read. */
+bool people_is_removed(struct people *p, const char *id);
+
 typedef bool people_each(void *ctx, const struct person *person);
 WARN_UNUSED bool people_list(struct people *p, people_each *each, void *ctx, struct err *e);
 

@@ -259,11 +259,14 @@ bool session_tick(struct session *s, size_t units)
 	pthread_mutex_lock(&s->lock);
 	int64_t now = clock_steady_ms();
 	s->moved_ms = units ? now : s->moved_ms;	/* never in the middle of a tray */
+	bool gone = s->in && s->people && people_is_removed(s->people, s->who.id);
+	if (gone && !leave(s, false, &e))
+		log_err(LOG_LEVEL_WARN, &e, "a person who was removed");
 	if (s->in && !s->locked && now - s->moved_ms > (int64_t)s->line->config->people_idle_minutes * 60000) {
 		locks = leave(s, true, &e);
 		if (!locks)
 			log_err(LOG_LEVEL_WARN, &e, "locking");
 	}
 	pthread_mutex_unlock(&s->lock);
-	return locks;
+	return locks || gone;
 }

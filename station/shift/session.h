@@ -55,7 +55,8 @@ WARN_UNUSED bool session_may(struct session *s, enum doing doing, char ret_perso
 
 /* Something moved at the line: the idle time begins again. */
 void session_moved(struct session *s);
-/* Each second: locks when it is time, and no unit is in a slot. True if that happened just now. */
+/* Each second: locks when it is time, and no unit is in a slot; logs out who was removed from the people. True if either happened
+ * just now. */
 bool session_tick(struct session *s, size_t units);
 
 #endif

@@ -312,6 +312,18 @@ static void person_who_is_removed_meanwhile_does_not_come_back(void **state)
 	state_is(r, SESSION_LOCKED);
 }
 
+static void person_who_is_removed_is_logged_out_also_in_the_middle_of_a_tray(void **state)
+{
+	struct room *r = *state;
+	log_in(r, "BADGE-1");
+	assert_false(session_tick(r->s, 3));
+	OK(people_remove(r->floor->config.people_file, r->floor->ana.id, &e));
+	assert_true(session_tick(r->s, 3));
+	state_is(r, SESSION_NOBODY);
+	assert_int_equal(floor_entries(r->floor, "person.out", NULL), 1);
+	assert_false(session_tick(r->s, 3));
+}
+
 int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, enter, leave)
@@ -330,6 +342,7 @@ int main(void)
 		TEST(idle_line_locks_once_but_never_while_a_unit_is_in_a_slot),
 		TEST(line_that_moved_does_not_lock),
 		TEST(person_who_is_removed_meanwhile_does_not_come_back),
+		TEST(person_who_is_removed_is_logged_out_also_in_the_middle_of_a_tray),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
