@@ -58,8 +58,8 @@ int client_fd(const struct client *c);
 /* Where the line of a configuration file listens: STATE/station.sock. E_CONFIG, E_FILE. */
 WARN_UNUSED bool client_socket_of_config(const char *config_path, char *out, size_t room, struct err *e);
 
-/* {"do":WHAT} to the line of a configuration file, and its answer, within `answer_ms`. E_CONFIG, E_FILE, E_RUNNING, and what the line
- * says. The caller drops *ret. */
+/* {"do":WHAT} to the line of a configuration file, and its answer, within `answer_ms`. E_CONFIG, E_FILE, E_RUNNING, and what the
+ * line says. The caller drops *ret. */
 WARN_UNUSED bool client_ask_line(const char *config_path, const char *what, int64_t answer_ms, json_t **ret, struct err *e);
 
 /* An event (also a snapshot, with a line per slot) as lines of text for a person, each with its
