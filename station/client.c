@@ -63,7 +63,7 @@ int client_fd(const struct client *c)
 
 bool client_send(struct client *c, const json_t *request, int64_t deadline_ms, struct err *e)
 {
-	AUTO(bytes) struct bytes line = {.max = LINE_MAX_LEN};
+	AUTO(bytes) struct bytes line = {.max = LINE_MAX_LEN, .secret = true};	/* it may hold a PIN */
 	if (!json_canonical(request, &line, e) || !bytes_add_text(&line, "\n", e))
 		return false;
 	for (size_t sent = 0; sent < line.len;) {

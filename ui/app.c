@@ -18,6 +18,7 @@
 #define SNAPSHOT_MS 3000	/* a line that takes longer counts as not reachable */
 #define EVENTS_AT_ONCE 500	/* then keys have their turn */
 #define RING_EVERY_MS 400	/* of several rings */
+#define OWED_MOST 32		/* answers; codes that are scanned faster than the line answers are refused */
 #define ANSWER_MS 60000	/* a question that is not answered by then is asked again */
 
 struct app {
@@ -33,6 +34,8 @@ struct app {
 	json_t *answer;		/* to what the screen wanted */
 	json_t *wanted;		/* what it wanted last */
 	bool waits;		/* for the answer to that */
+	const struct screen *owed[OWED_MOST];	/* who waits for the answers to come, in their order; NULL: a code */
+	size_t owed_count;
 	char notice[128];
 	bool changed;		/* since the last drawing */
 	int64_t drawn_ms, try_ms, asked_ms, wanted_ms, rung_ms;	/* steady clock */
@@ -45,6 +48,7 @@ static void lose(struct app *a, const char *why)
 	a->try_ms = clock_steady_ms() + RETRY_MS;
 	a->changed = true;
 	a->waits = false;
+	a->owed_count = 0;
 	model_lost(&a->model, why);
 }
 
@@ -75,21 +79,34 @@ static void go_to(struct app *a, const struct screen *s)
 	a->waits = false;
 }
 
-/* An answer of the line: to a code, or to what the screen wanted. */
+/* Who asked for the answer that has come: the line answers in the order of the questions. */
+static const struct screen *take_owed(struct app *a)
+{
+	const struct screen *s = a->owed[0];
+	if (a->owed_count == 0)
+		return NULL;
+	memmove(a->owed, a->owed + 1, --a->owed_count * sizeof(a->owed[0]));
+	return s;
+}
+
+/* An answer of the line: to a code, or to what a screen wanted. */
 static void take_answer(struct app *a, const json_t *answer)
 {
 	bool refused = json_is_false(json_object_get(answer, "ok"));
+	const struct screen *asked = take_owed(a);
 	a->changed = true;
-	if (json_object_get(answer, "kind")) {
+	if (asked && asked != a->screen)
+		return;
+	a->waits = a->waits && !asked;
+	if (refused) {
+		say(a, json_text_or(answer, "happened", "The line refused."));
+		return;
+	}
+	if (!asked) {
 		a->notice[0] = '\0';
 		go_to(a, screen_find(json_text_or(answer, "screen", "")));
 		return;
 	}
-	if (refused)
-		say(a, json_text_or(answer, "happened", "The line refused."));
-	a->waits = false;
-	if (refused)
-		return;
 	json_decref(a->answer);
 	a->answer = json_incref((json_t *)(uintptr_t)answer);
 }
@@ -113,14 +130,17 @@ static bool take_events(struct app *a, struct err *e)
 
 /* ---- asking ---- */
 
-static bool ask(struct app *a, json_t *request)
+/* `asked`: the screen that wants the answer; NULL: a code. Takes the request. */
+static bool ask(struct app *a, const struct screen *asked, json_t *request)
 {
 	struct err e = {0};
 	AUTO(json) json_t *owned = request;
-	if (!a->client || !a->model.reachable)
+	if (!request || !a->client || !a->model.reachable || a->owed_count == COUNT_OF(a->owed))
 		return false;
-	if (request && client_send(a->client, request, clock_steady_ms(), &e))
+	if (client_send(a->client, request, clock_steady_ms(), &e)) {
+		a->owed[a->owed_count++] = asked;
 		return true;
+	}
 	lose(a, e.what);
 	return false;
 }
@@ -140,14 +160,20 @@ static void ask_for_screen(struct app *a)
 	json_decref(a->wanted);
 	a->wanted = json_incref(wanted);
 	a->wanted_ms = now;
-	a->waits = ask(a, json_incref(wanted));
+	a->waits = ask(a, a->screen, json_incref(wanted));
 }
 
-/* A code for the line; in the journal a label is searched for. */
+static bool is_pin(const struct app *a, const struct scan_event *e)
+{
+	bool digits = e->code[strspn(e->code, "0123456789")] == '\0';
+	return !strcmp(a->model.shift.talk.wants, "pin") && (e->typed || digits);
+}
+
+/* A code for the line; in the journal a label is searched for. A PIN is neither, however fast it came. */
 static void send_code(struct app *a, const struct scan_event *e)
 {
-	bool pin = e->typed && !strcmp(a->model.shift.talk.wants, "pin");
-	bool search = a->screen->wants && !strcmp(a->screen->name, "journal") && !strchr(e->code, ':');
+	bool pin = is_pin(a, e);
+	bool search = !pin && a->screen->wants && !strcmp(a->screen->name, "journal") && !strchr(e->code, ':');
 	a->notice[0] = '\0';
 	if (search) {
 		snprintf(a->view.search, sizeof(a->view.search), "%.64s", e->code);
@@ -156,7 +182,7 @@ static void send_code(struct app *a, const struct scan_event *e)
 	}
 	json_t *request = pin ? json_pack("{s:s, s:s}", "do", "pin", "pin", e->code) : json_pack("{s:s, s:s}", "do",
 			"scan", "code", e->code);
-	if (!ask(a, request))
+	if (!ask(a, NULL, request))
 		say(a, request ? "The line is not reachable: scan it again later." : "The code is no text.");
 }
 

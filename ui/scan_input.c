@@ -27,7 +27,15 @@ static void forget_burst(struct scan_input *in)
 {
 	wipe(in->text, sizeof(in->text));
 	in->len = 0;
-	in->burst = in->overflow = false;
+	in->burst = in->overflow = in->remainder = false;
+}
+
+/* The burst is dropped, and what is torn off it will be. */
+static void cut(struct scan_input *in, struct scan_event *ret)
+{
+	forget_burst(in);
+	in->quiet_until_ms = in->last_ms + SCAN_QUIET_MS;
+	ret->what = SCANNED_CUT;
 }
 
 static bool is_text(int key)
@@ -112,16 +120,18 @@ static void end_burst(struct scan_input *in, struct scan_event *ret)
 {
 	size_t from = begins_with_prefix(in) ? strlen(in->prefix) : 0;
 	size_t end = in->len - strlen(in->suffix);
-	bool good = !in->overflow && end >= from + (from ? 1 : SCAN_BURST_LEAST);
+	bool good = !in->overflow && (!in->remainder || from) && end >= from + (from ? 1 : SCAN_BURST_LEAST);
 	for (size_t i = from; i < end; i++)
 		good = good && (unsigned char)in->text[i] >= 0x20 && in->text[i] != 0x7f;
-	ret->what = good ? SCANNED_CODE : SCANNED_CUT;
-	if (good) {
-		memcpy(ret->code, in->text + from, end - from);
-		ret->code[end - from] = '\0';
-	}
-	forget_burst(in);
 	scan_input_drop(in);
+	if (!good) {
+		cut(in, ret);
+		return;
+	}
+	ret->what = SCANNED_CODE;
+	memcpy(ret->code, in->text + from, end - from);
+	ret->code[end - from] = '\0';
+	forget_burst(in);
 }
 
 void scan_input_tick(struct scan_input *in, int64_t now_ms, struct scan_event *ret)
@@ -130,24 +140,28 @@ void scan_input_tick(struct scan_input *in, int64_t now_ms, struct scan_event *r
 	if (in->len == 0 || now_ms - in->last_ms <= in->gap_ms)
 		return;
 	if (in->burst || begins_with_prefix(in)) {
-		forget_burst(in);
-		ret->what = SCANNED_CUT;
+		cut(in, ret);
 		return;
 	}
 	int key = first_key(in);
+	bool remainder = in->remainder;
 	forget_burst(in);
-	person_key(in, key, ret);
+	if (!remainder)
+		person_key(in, key, ret);
 }
 
 void scan_input_feed(struct scan_input *in, int key, int64_t now_ms, struct scan_event *ret)
 {
 	*ret = (struct scan_event){0};
-	if (!is_text(key)) {	/* no scanner sends arrows; what waited before one was a person's */
-		forget_burst(in);
-		person_key(in, key, ret);
+	if (!is_text(key)) {	/* no scanner sends arrows */
+		if (in->len > 0)
+			cut(in, ret);
+		else if (now_ms >= in->quiet_until_ms)
+			person_key(in, key, ret);
 		return;
 	}
 	in->burst = in->len > 0;
+	in->remainder = in->burst ? in->remainder : now_ms < in->quiet_until_ms;
 	in->last_ms = now_ms;
 	if (!append(in->text, &in->len, key)) {
 		in->overflow = true;	/* its end is still looked for, in a text that begins anew */

@@ -3,8 +3,9 @@
  * and codes out.
  *
  * A burst, keys that follow each other within gap_ms (or that begin with the scanner's prefix), is never a person's: none of
- * its keys acts as a command. Ended by the suffix it is a code; cut short it is dropped, and said. A key alone is a person's
- * once the gap has passed. A person may also write a code: '/' (or, where a PIN is wanted, a digit) begins it, Enter sends it,
+ * its keys acts as a command. Ended by the suffix it is a code; cut short it is dropped, and said; so is one with a key in it
+ * that no scanner sends. What follows within SCAN_QUIET_MS is the rest of it, which a network has torn off: neither a command nor
+ * a code, unless it begins with the prefix. A key alone is a person's once the gap has passed. A person may also write a code: '/' (or, where a PIN is wanted, a digit) begins it, Enter sends it,
  * Escape drops it; a burst meanwhile takes its place. */
 #ifndef UI_SCAN_INPUT_H
 #define UI_SCAN_INPUT_H
@@ -14,6 +15,7 @@
 #include <stdint.h>
 
 #define SCAN_ROOM 257		/* a code of 256 bytes, and NUL; a longer burst is dropped */
+#define SCAN_QUIET_MS 500	/* after a burst that was cut */
 #define SCAN_BURST_LEAST 3	/* fewer characters are no code, however fast they came */
 
 enum scanned { SCANNED_NOTHING, SCANNED_KEY, SCANNED_CODE, SCANNED_CUT };
@@ -30,6 +32,8 @@ struct scan_input {
 	bool pin;		/* a PIN is wanted: a digit begins to write it */
 	bool typing;		/* a person writes */
 	bool overflow, burst;	/* of the burst that comes in */
+	bool remainder;		/* it began while it was to be quiet */
+	int64_t quiet_until_ms;
 	size_t len;		/* of the burst, or of the single key that waits for its gap */
 	char text[SCAN_ROOM];
 	size_t typed_len;

@@ -180,6 +180,13 @@ static const struct {
 	{SCAN_ORDER, false, order}, {SCAN_TRAY, false, tray}, {SCAN_UNIT, false, unit},
 };
 
+/* A PIN that came as a code, by a scanner or another's console: it is no label, so that nothing keeps or shows it. */
+static bool is_wanted_pin(const struct line *l, enum scan_kind kind, const char *code)
+{
+	bool digits = *code && code[strspn(code, "0123456789")] == '\0';
+	return digits && kind != SCAN_COMMAND && kind != SCAN_BADGE && !strcmp(pending_wanted(l->shift), "pin");
+}
+
 json_t *shift_scan(struct line *l, const char *code)
 {
 	struct shift_talk t = {.good = true};
@@ -187,6 +194,11 @@ json_t *shift_scan(struct line *l, const char *code)
 	char person[PERSON_ID];
 	const char *value;
 	enum scan_kind kind = scan_route(l->shift->patterns, code, &value);
+	if (is_wanted_pin(l, kind, code)) {
+		AUTO(bytes) struct bytes pin = {.secret = true};
+		if (bytes_add_text(&pin, code, &e))
+			return shift_pin(l, &pin);
+	}
 	snprintf(t.kind, sizeof(t.kind), "%s", scan_kind_name(kind));
 	for (size_t i = 0; i < COUNT_OF(takers); i++) {
 		if (takers[i].kind != kind)

@@ -107,6 +107,44 @@ static void burst_that_is_cut_is_dropped_and_said(void **state)
 	assert_string_equal(rest(&h), "cut code:SN0001 ");
 }
 
+static void rest_of_a_burst_that_was_torn_is_neither_a_command_nor_a_code(void **state)
+{
+	(void)state;
+	struct hands h = hands("", "\r");
+	burst(&h, "SN00");
+	press(&h, 'q', 60);
+	press(&h, KEYS_F2, 60);
+	press(&h, '0', 60);
+	for (const char *p = "077\r"; *p; p++)
+		press(&h, *p, 1);
+	press(&h, 'q', 499);
+	press(&h, 'a', 120);
+	assert_string_equal(rest(&h), "cut cut key:a ");
+}
+
+static void prefix_begins_a_code_also_behind_one_that_was_cut(void **state)
+{
+	(void)state;
+	struct hands h = hands("\x07", "\r");
+	burst(&h, "SN00");
+	press(&h, 7, 60);
+	for (const char *p = "SN0001\r"; *p; p++)
+		press(&h, *p, 1);
+	assert_string_equal(rest(&h), "cut code:SN0001 ");
+}
+
+static void function_key_within_a_burst_cuts_it_and_is_ignored(void **state)
+{
+	(void)state;
+	struct hands h = hands("", "\r");
+	burst(&h, "SN00");
+	press(&h, KEYS_F10, 1);
+	for (const char *p = "01qq\r"; *p; p++)
+		press(&h, *p, 1);
+	press(&h, KEYS_F2, 501);
+	assert_string_equal(rest(&h), "cut cut key:110007 ");
+}
+
 static void prefix_marks_a_code_and_is_taken_off(void **state)
 {
 	(void)state;
@@ -197,6 +235,9 @@ int main(void)
 		cmocka_unit_test(slow_keys_are_a_persons),
 		cmocka_unit_test(key_alone_is_one_once_its_gap_has_passed),
 		cmocka_unit_test(burst_that_is_cut_is_dropped_and_said),
+		cmocka_unit_test(rest_of_a_burst_that_was_torn_is_neither_a_command_nor_a_code),
+		cmocka_unit_test(prefix_begins_a_code_also_behind_one_that_was_cut),
+		cmocka_unit_test(function_key_within_a_burst_cuts_it_and_is_ignored),
 		cmocka_unit_test(prefix_marks_a_code_and_is_taken_off),
 		cmocka_unit_test(suffix_may_be_two_bytes_or_a_line_feed),
 		cmocka_unit_test(burst_with_control_characters_is_no_code),
