@@ -36,6 +36,7 @@ enum challenge_about {
 	CHALLENGE_LEAF,	/* the leaf key itself: recognises a unit whose factory mode is closed */
 	CHALLENGE_KEY,	/* no credential: the leaf key signs the nonce */
 	CHALLENGE_CSR,	/* no credential: the nonce is in the CSR, and the key behind the CSR signs it as well */
+	CHALLENGE_EK,	/* the attestation key, which certifies nothing: that the TPM holds its endorsement key is all that is asked */
 };
 
 /* Fixed size: it crosses process borders. */

@@ -137,7 +137,7 @@ static public_parser *leaf_parser(const struct verifier *v)
 
 static bool make_credential(struct verifier *v, struct outstanding *q, struct challenge *ret, struct err *e)
 {
-	bool about_ak = q->about == CHALLENGE_AK;
+	bool about_ak = q->about != CHALLENGE_LEAF;
 	struct span key = piece(v, about_ak ? EVIDENCE_AK_PUBLIC : EVIDENCE_LEAF_PUBLIC);
 	if (!v->ek_judged)
 		return err_set(e, E_VERIFIER, "a challenge before the endorsement key was judged");
@@ -153,7 +153,7 @@ static bool make_credential(struct verifier *v, struct outstanding *q, struct ch
 /* A storage key can sign nothing and is certified by nobody: it is only ever named by a credential. */
 static bool may_ask(const struct verifier *v, enum challenge_about about, struct err *e)
 {
-	if (v->policy->storage_key && about != CHALLENGE_LEAF)
+	if (v->policy->storage_key && about != CHALLENGE_LEAF && about != CHALLENGE_EK)
 		return err_set(e, E_VERIFIER, "challenge %u, where a storage key is judged", about);
 	if (about == CHALLENGE_KEY && !v->leaf_judged)
 		return err_set(e, E_VERIFIER, "a challenge to a key that was not judged");
@@ -171,6 +171,7 @@ static bool ask(struct verifier *v, struct outstanding *q, struct challenge *ret
 	switch (q->about) {
 	case CHALLENGE_AK:
 	case CHALLENGE_LEAF:
+	case CHALLENGE_EK:
 		return make_credential(v, q, ret, e);
 	case CHALLENGE_KEY:
 	case CHALLENGE_CSR:
@@ -264,6 +265,15 @@ bool verifier_judge_attestation(struct verifier *v, struct attest_verdict *ret, 
 	wipe(&q, sizeof(q));
 	v->signs_proofs = false;
 	return conclude(v, held, ret);
+}
+
+bool verifier_judge_holder(struct verifier *v, struct err *e)
+{
+	struct outstanding q;
+	bool asked = take_question(v, &q) && q.about == CHALLENGE_EK;
+	bool held = asked ? secret_came_back(v, &q, e) : err_set(e, E_CHALLENGE, "no credential challenge is outstanding");
+	wipe(&q, sizeof(q));
+	return held;
 }
 
 /* ---- a unit without a TPM ---- */

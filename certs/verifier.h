@@ -59,8 +59,9 @@ bool verifier_take(void *ctx, enum evidence_kind kind, const void *data, size_t 
 WARN_UNUSED bool verifier_judge_ek(struct verifier *v, struct ek_verdict *ret, struct err *e);
 
 /* Makes a fresh challenge; the earlier one of any kind is void. CHALLENGE_AK needs EK and AK evidence, CHALLENGE_LEAF EK and
- * leaf evidence, after verifier_judge_ek; CHALLENGE_KEY needs a judged leaf key, CHALLENGE_CSR nothing: E_VERIFIER out of this
- * order, and for any but CHALLENGE_LEAF under a policy of storage_key. E_CERTIFY when the AK or leaf is not of its template
+ * leaf evidence, CHALLENGE_EK what CHALLENGE_AK needs, after verifier_judge_ek; CHALLENGE_KEY needs a judged leaf key,
+ * CHALLENGE_CSR nothing: E_VERIFIER out of this order, and for any but CHALLENGE_LEAF and CHALLENGE_EK under a policy of
+ * storage_key. E_CERTIFY when the AK or leaf is not of its template
  * (AK: restricted, sign, fixedTPM, fixedParent, sensitiveDataOrigin, userWithAuth; leaf and storage root key:
  * docs/tpm-bridge.md section 4), E_KEY_WEAK when its point is not on the curve. */
 WARN_UNUSED bool verifier_challenge(struct verifier *v, enum challenge_about about, struct challenge *ret, struct err *e);
@@ -68,6 +69,10 @@ WARN_UNUSED bool verifier_challenge(struct verifier *v, enum challenge_about abo
 /* Judges SECRET and, for CHALLENGE_AK, ATTEST with ATTEST_SIG against the outstanding challenge, which is used up whatever the
  * outcome. E_CHALLENGE, E_CERTIFY, E_KEY_WEAK. */
 WARN_UNUSED bool verifier_judge_attestation(struct verifier *v, struct attest_verdict *ret, struct err *e);
+
+/* Judges SECRET against the outstanding CHALLENGE_EK, which is used up whatever the outcome: the TPM holds the endorsement key.
+ * Nothing is said of any leaf key. E_CHALLENGE. */
+WARN_UNUSED bool verifier_judge_holder(struct verifier *v, struct err *e);
 
 /* Judges CSR and SIGNATURE of a unit without a TPM against the outstanding CHALLENGE_CSR, which is used up whatever the
  * outcome; needs no EK. The CSR signs itself, its challengePassword is this nonce, its key is a sound P-256 key in any encoding
@@ -95,6 +100,7 @@ _Noreturn void verifier_child(int line, int driver, const struct verifier_policy
 WARN_UNUSED bool verifier_client_judge_ek(int fd, int64_t deadline_ms, struct ek_verdict *ret, struct err *e);
 WARN_UNUSED bool verifier_client_challenge(int fd, int64_t deadline_ms, enum challenge_about about, struct err *e);
 WARN_UNUSED bool verifier_client_judge_attestation(int fd, int64_t deadline_ms, struct attest_verdict *ret, struct err *e);
+WARN_UNUSED bool verifier_client_judge_holder(int fd, int64_t deadline_ms, struct err *e);
 WARN_UNUSED bool verifier_client_judge_csr(int fd, int64_t deadline_ms, struct attest_verdict *ret, struct err *e);
 WARN_UNUSED bool verifier_client_judge_install(int fd, int64_t deadline_ms, const uint8_t bundle_sha256[static SHA256_SIZE],
 					       bool closed, struct err *e);

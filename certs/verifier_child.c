@@ -12,7 +12,7 @@
 #define EVIDENCE_PIECES_MAX 256	/* of one job: a device cannot keep its judge busy for ever */
 #define ANSWER_MS 5000
 
-enum question { ASK_EK = 1, ASK_CHALLENGE, ASK_ATTESTATION, ASK_INSTALL, ASK_CSR };
+enum question { ASK_EK = 1, ASK_CHALLENGE, ASK_ATTESTATION, ASK_INSTALL, ASK_CSR, ASK_HOLDER };
 
 /* One question, whatever its kind. */
 struct ask {
@@ -81,6 +81,8 @@ static bool answer(struct bench *b, uint32_t question, const struct ask *ask, vo
 	case ASK_CSR:
 		*ret_len = sizeof(struct attest_verdict);
 		return verifier_judge_csr(b->judge, ret, e);
+	case ASK_HOLDER:
+		return verifier_judge_holder(b->judge, e);
 	case ASK_INSTALL:
 		return verifier_judge_install(b->judge, ask->bundle_sha256, ask->closed, e);
 	default:
@@ -196,6 +198,12 @@ bool verifier_client_judge_attestation(int fd, int64_t deadline_ms, struct attes
 {
 	const struct ask ask = {0};
 	return ask_child(fd, ASK_ATTESTATION, &ask, ret, sizeof(*ret), deadline_ms, e);
+}
+
+bool verifier_client_judge_holder(int fd, int64_t deadline_ms, struct err *e)
+{
+	const struct ask ask = {0};
+	return ask_child(fd, ASK_HOLDER, &ask, NULL, 0, deadline_ms, e);
 }
 
 bool verifier_client_judge_csr(int fd, int64_t deadline_ms, struct attest_verdict *ret, struct err *e)

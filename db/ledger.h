@@ -21,6 +21,9 @@ WARN_UNUSED bool ledger_open(const char *path, const char *origin, struct ledger
 /* Read-only, for verification and reports, beside a running line or not. */
 WARN_UNUSED bool ledger_open_reader(const char *path, struct ledger **ret, struct err *e);
 void ledger_close(struct ledger *l);
+/* Makes `to` anew, with all that is in the ledger `from`, which no line may have open meanwhile (E_DB_LOCKED) and which is
+ * only read. Where `from` is not there, `to` is not there either. E_DB, E_DB_FULL, E_DB_CORRUPT, E_FILE. */
+WARN_UNUSED bool ledger_copy(const char *from, const char *to, struct err *e);
 
 /* Reads every page and checks the file's structure and constraints (SQLite's quick_check); as long as the file, so not
  * at every open. E_DB_CORRUPT says what is damaged. What the audit log says is audit_verify's business. */

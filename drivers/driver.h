@@ -64,10 +64,11 @@ struct driver_key_request {
 	uint8_t seed[SHA256_SIZE];	/* SHA-256 of the job's id: the same seed gives the same key */
 	uint32_t handle;		/* TPM persistent handle */
 	uint8_t replace_other;		/* a key of another job in that place may be replaced; else E_KEY_OTHER */
+	uint8_t look;			/* 1: show the key that lies there, whose ever it is, and make nothing */
 };
 
 struct driver_key_made {
-	uint8_t made;		/* 1: newly made; 0: it was there already */
+	uint8_t made;		/* 1: newly made; 0: it was there already. Of a look: 1: there is a key; 0: none */
 };
 
 /* read_ek's and persist_ek's options. */
@@ -128,12 +129,13 @@ struct driver {
 	 * E_EK_MISMATCH when something lies there and may not be replaced. */
 	bool (*persist_ek)(void *state, const struct driver_call *call, const struct driver_ek_request *req, struct err *e);
 	/* Called: in stage make key. Must: return the job's key if it is there, else make and persist it; give
-	 * EVIDENCE_LEAF_PUBLIC. On a closed device: give the evidence of the key that is there, and make nothing. E_KEY_OTHER. */
+	 * EVIDENCE_LEAF_PUBLIC. On a closed device: give the evidence of the key that is there, and make nothing. With req->look: the
+	 * same, on any device; nothing where there is none. E_KEY_OTHER. */
 	bool (*make_key)(void *state, const struct driver_call *call, const struct driver_key_request *req,
 			 struct driver_key_made *ret, struct err *e);
 	/* Called: before the credential challenge of an open device. Must: give EVIDENCE_AK_PUBLIC. */
 	bool (*read_ak)(void *state, const struct driver_call *call, struct err *e);
-	/* Called: with call->challenge about CHALLENGE_AK or CHALLENGE_LEAF. Must: TPM2_ActivateCredential, give
+	/* Called: with call->challenge about CHALLENGE_AK, CHALLENGE_EK or CHALLENGE_LEAF. Must: TPM2_ActivateCredential, give
 	 * EVIDENCE_SECRET. A TPM that refuses the credential is E_CHALLENGE. */
 	bool (*activate)(void *state, const struct driver_call *call, struct err *e);
 	/* Called: with the same challenge, after activate. Must: TPM2_Certify(leaf key, attestation key, qualifyingData =

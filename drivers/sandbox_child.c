@@ -50,7 +50,7 @@ static bool challenge_fits(const struct child *c, enum sandbox_op op)
 	return op == SANDBOX_READ_CSR ? c->challenge.about == CHALLENGE_CSR
 		: op == SANDBOX_PROVE_KEY ? c->challenge.about == CHALLENGE_KEY
 		: op == SANDBOX_CERTIFY ? c->challenge.about == CHALLENGE_AK
-		: c->challenge.about == CHALLENGE_AK || c->challenge.about == CHALLENGE_LEAF;
+		: c->challenge.about == CHALLENGE_AK || c->challenge.about == CHALLENGE_LEAF || c->challenge.about == CHALLENGE_EK;
 }
 
 /* The verifier sends a challenge before it tells the line so: what is meant lies in the socket already, behind older ones. */

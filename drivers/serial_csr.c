@@ -142,8 +142,9 @@ static bool unit_make_key(void *state, const struct driver_call *call, const str
 	ret->made = 0;
 	if (!standing_read(u, &now, call->deadline_ms, e))
 		return err_in(e, "making the key");
-	if (now.closed)
-		return true;	/* it has the key that it has, and shows it in its request */
+	ret->made = req->look && now.closed;
+	if (now.closed || req->look)
+		return true;	/* it has the key that it has, and shows it in its request; of an open one nothing can be seen */
 	hex_encode(req->seed, SHA256_SIZE, seed);
 	if (!serial_ask(&u->line, &text, call->deadline_ms, e, "key %s %s", seed, req->replace_other ? "replace" : "keep"))
 		return err_in(e, "making the key");

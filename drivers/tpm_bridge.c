@@ -114,6 +114,15 @@ static bool leaf_show(struct unit *u, const struct driver_call *call, struct tpm
 	return ret->len || err_set(e, E_UNIT_CLOSED, "a closed unit without a leaf key at %08x", u->leaf);
 }
 
+static bool leaf_look(struct unit *u, const struct driver_call *call, struct driver_key_made *ret, struct err *e)
+{
+	struct tpm_public leaf;
+	if (!tpm_read_public(tpm_for(u, call), u->leaf, &leaf, e))
+		return err_in(e, "reading the leaf key");
+	ret->made = leaf.len > 0;
+	return !leaf.len || give(call, EVIDENCE_LEAF_PUBLIC, leaf.data, leaf.len, e);
+}
+
 static bool unit_make_key(void *state, const struct driver_call *call, const struct driver_key_request *req,
 			  struct driver_key_made *ret, struct err *e)
 {
@@ -121,6 +130,8 @@ static bool unit_make_key(void *state, const struct driver_call *call, const str
 	struct tpm_public leaf;
 	bool made = false;
 	u->leaf = req->storage ? TPM_STORAGE_HANDLE : req->handle;
+	if (req->look)
+		return leaf_look(u, call, ret, e);
 	bool ok = u->bridge.info.closed ? leaf_show(u, call, &leaf, e)
 		: req->storage ? tpm_make_storage(tpm_for(u, call), req->replace_other, &made, &leaf, e)
 		: tpm_make_leaf(tpm_for(u, call), req->handle, req->seed, req->replace_other, &made, &leaf, e);

@@ -9,6 +9,7 @@
 #include <string.h>
 
 #define TRAINING_BANNER "TRAINING - NOTHING HERE IS REAL. "
+#define RECHECK_BANNER "RE-CHECK - NOTHING IS WRITTEN. "
 #define TRIAL_BANNER "A driver is on trial (fault, record or replay): not for production. "
 #define CUSTODY_BANNER "The CA key is a file: for training and trial, not for production."
 #define OFFLINE_BANNER "Started without the cloud, which is asked again by itself. "
@@ -33,6 +34,14 @@ static const struct desk_request requests[] = {
 	{"journal", false, desk_journal},
 };
 
+/* In re-check nobody is logged in, and nothing is changed but what becomes of the unit in a slot, and of the line. */
+static bool fits_mode(const struct line *l, const struct desk_request *r, struct err *e)
+{
+	if (l->mode != MODE_RECHECK || !r->changes || r->answer == desk_stop || r->answer == desk_hold)
+		return true;
+	return err_set(e, E_USAGE, "\"%s\": re-check changes nothing", r->name);
+}
+
 json_t *desk_answer(struct desk *d, const json_t *request, bool may_change, struct err *e)
 {
 	const char *what = json_text_or(request, "do", "");
@@ -41,7 +50,7 @@ json_t *desk_answer(struct desk *d, const json_t *request, bool may_change, stru
 		if (!strcmp(requests[i].name, what)) {
 			if (requests[i].changes && !may_change)
 				return (void)err_set(e, E_RIGHTS, "\"%s\" needs the token", what), NULL;
-			return requests[i].answer(d, request, e);
+			return fits_mode(d->line, &requests[i], e) ? requests[i].answer(d, request, e) : NULL;
 		}
 		snprintf(known + strlen(known), sizeof(known) - strlen(known), ", %s", requests[i].name);
 	}
@@ -99,7 +108,8 @@ json_t *desk_station(struct desk *d)
 	char config_sha256[65], banner[256];
 	bool fit = uplink_may_begin(l, &why);
 	hex_encode(l->config->sha256, 32, config_sha256);
-	snprintf(banner, sizeof(banner), "%s%s%s%s", l->mode == MODE_TRAINING ? TRAINING_BANNER : "",
+	snprintf(banner, sizeof(banner), "%s%s%s%s",
+		 l->mode == MODE_TRAINING ? TRAINING_BANNER : l->mode == MODE_RECHECK ? RECHECK_BANNER : "",
 		 is_on_trial(l->config) ? TRIAL_BANNER : "",
 		 atomic_load(&d->unasked) ? OFFLINE_BANNER : "", CUSTODY_BANNER);
 	const char *state = fit ? "running" : why.code == E_STOPPING ? "stopping" : "unfit";

@@ -46,9 +46,12 @@ json_t *desk_preflight(struct desk *d, const json_t *request, struct err *e)
 	json_t *rows = json_array();
 	(void)request;
 	readiness_station(d->line->config, add, rows);
-	readiness_ca(d->line, add, rows);
+	bool asks = d->line->mode != MODE_RECHECK;	/* neither CA nor service */
+	if (asks)
+		readiness_ca(d->line, add, rows);
 	add_units(d, rows);
-	add_service(d, rows);
+	if (asks)
+		add_service(d, rows);
 	bool fit = uplink_may_begin(d->line, &unfit);
 	add_err(rows, "line", "it runs, and takes units", fit, &unfit);
 	json_t *answer = json_pack("{s:o}", "rows", rows);

@@ -49,9 +49,11 @@ bool line_open(struct line *l, const struct config *config, const struct launche
 	line_dps_setup(config, &l->dps_setup);
 	if (mkdir(config->state_dir, 0750) < 0 && errno != EEXIST)
 		return err_errno(e, E_FILE, "making %s", config->state_dir);
-	return config_state_path(config, "ledger.db", path, sizeof(path), e) &&
-	       ledger_open(path, config->log_origin, &l->ledger, e) &&
-	       signing_open(&l->signing, &l->launcher, l->ledger, e) && dps_open(&l->dps_setup, &l->dps, e);
+	if (!config_state_path(config, "ledger.db", path, sizeof(path), e) ||
+	    !ledger_open(path, config->log_origin, &l->ledger, e))
+		return false;
+	return l->mode == MODE_RECHECK ||
+	       (signing_open(&l->signing, &l->launcher, l->ledger, e) && dps_open(&l->dps_setup, &l->dps, e));
 }
 
 void line_close(struct line *l)

@@ -58,7 +58,7 @@ struct line {
 /* The cloud's setup out of the configuration; texts are lent from it. */
 void line_dps_setup(const struct config *c, struct dps_setup *ret);
 
-/* Opens ledger, signer and cloud client. The launcher runs already. Errors of those doors. */
+/* Opens ledger, signer and cloud client; in re-check the ledger alone. The launcher runs already. Errors of those doors. */
 WARN_UNUSED bool line_open(struct line *l, const struct config *config, const struct launcher *launcher, struct err *e);
 void line_close(struct line *l);
 

@@ -13,6 +13,7 @@
 #include "station/base/text.h"
 #include "station/bundle.h"
 #include "station/proof.h"
+#include "station/recheck.h"
 #include "station/regid.h"
 #include "station/reserve.h"
 #include "station/result.h"
@@ -34,23 +35,26 @@ static bool enroll(struct job *j, struct err *e);
 static bool verify(struct job *j, struct err *e);
 static bool finish(struct job *j, struct err *e);
 static bool record(struct job *j, struct err *e);
+static bool recheck_id(struct job *j, struct err *e);
+static bool recheck_install(struct job *j, struct err *e);
 
 static bool factory_mode_ends_here(const struct job *j);
 
 const struct stage pipeline[] = {
-	{"detect", detect, NULL, TOUCH_READ, 3, 10000, false, "Opening the unit"},
-	{"identify", identify, NULL, TOUCH_READ, 3, 10000, false, "Asking who it is"},
-	{"admit", admit, NULL, TOUCH_MES, 2, 70000, true, "Asking whether it may begin"},
-	{"read-key", read_key, NULL, TOUCH_READ | TOUCH_DEVICE, 2, 200000, false, "Finding out which unit it is"},
-	{"make-key", make_key, NULL, TOUCH_DEVICE, 2, 60000, false, "Making its key"},
-	{"attest", attest, NULL, TOUCH_READ, 2, 60000, false, "Proving its key"},
-	{"derive-id", derive_id, NULL, TOUCH_LEDGER, 1, 1000, true, "Deriving its id"},
-	{"sign", sign, NULL, TOUCH_LEDGER, 2, 40000, true, "Granting its identity"},
-	{"install", install, job_is_open, TOUCH_DEVICE, 3, 30000, false, "Installing its identity"},
-	{"enroll", enroll, job_is_open, TOUCH_CLOUD, 3, 60000, true, "Enrolling it"},
-	{"verify", verify, NULL, TOUCH_READ | TOUCH_CLOUD, 3, 90000, false, "Registering as it will"},
-	{"finish", finish, factory_mode_ends_here, TOUCH_DEVICE, 3, 10000, false, "Closing factory mode"},
-	{"record", record, NULL, TOUCH_LEDGER, 2, 20000, true, "Writing the record"},
+	{"detect", detect, NULL, TOUCH_READ, 3, 10000, false, "Opening the unit", detect},
+	{"identify", identify, NULL, TOUCH_READ, 3, 10000, false, "Asking who it is", identify},
+	{"admit", admit, NULL, TOUCH_MES, 2, 70000, true, "Asking whether it may begin", NULL},
+	{"read-key", read_key, NULL, TOUCH_READ | TOUCH_DEVICE, 2, 200000, false, "Finding out which unit it is",
+	 recheck_read_key},
+	{"make-key", make_key, NULL, TOUCH_DEVICE, 2, 60000, false, "Making its key", NULL},
+	{"attest", attest, NULL, TOUCH_READ, 2, 60000, false, "Proving its key", recheck_attest},
+	{"derive-id", derive_id, NULL, TOUCH_LEDGER, 1, 1000, true, "Deriving its id", recheck_id},
+	{"sign", sign, NULL, TOUCH_LEDGER, 2, 40000, true, "Granting its identity", NULL},
+	{"install", install, job_is_open, TOUCH_DEVICE, 3, 30000, false, "Installing its identity", NULL},
+	{"enroll", enroll, job_is_open, TOUCH_CLOUD, 3, 60000, true, "Enrolling it", NULL},
+	{"verify", verify, NULL, TOUCH_READ | TOUCH_CLOUD, 3, 90000, false, "Registering as it will", recheck_install},
+	{"finish", finish, factory_mode_ends_here, TOUCH_DEVICE, 3, 10000, false, "Closing factory mode", NULL},
+	{"record", record, NULL, TOUCH_LEDGER, 2, 20000, true, "Writing the record", NULL},
 };
 const int pipeline_count = COUNT_OF(pipeline);
 
@@ -208,7 +212,8 @@ static bool rehearse(struct job *j, struct err *e)
 	       TEXT_COPY(j->row.device_id, result.state.device_id, e);
 }
 
-static bool verify(struct job *j, struct err *e)
+/* What the unit holds is what was installed, and the key beside it signs. */
+static bool holds_what_was_installed(struct job *j, struct err *e)
 {
 	const struct driver_call call = job_call(j);
 	int judge = j->children.verifier;
@@ -218,9 +223,23 @@ static bool verify(struct job *j, struct err *e)
 	if (signs && (!verifier_client_challenge(judge, j->deadline_ms, CHALLENGE_KEY, e) ||
 		      !device->prove_key(&j->device, &call, e)))
 		return false;
-	if (!verifier_client_judge_install(judge, j->deadline_ms, j->row.bundle_sha256, !signs, e))
-		return false;
-	return j->row.hub[0] ? true : rehearse(j, e);
+	return verifier_client_judge_install(judge, j->deadline_ms, j->row.bundle_sha256, !signs, e);
+}
+
+static bool verify(struct job *j, struct err *e)
+{
+	return holds_what_was_installed(j, e) && (j->row.hub[0] || rehearse(j, e));
+}
+
+static bool recheck_id(struct job *j, struct err *e)
+{
+	return !recheck_has_record(j) || derive_id(j, e);
+}
+
+static bool recheck_install(struct job *j, struct err *e)
+{
+	bool there = false;
+	return recheck_has_bundle(j, &there, e) && (!there || holds_what_was_installed(j, e));
 }
 
 static bool factory_mode_ends_here(const struct job *j)
@@ -248,6 +267,18 @@ static bool record(struct job *j, struct err *e)
 		return false;
 	memcpy(j->checkpoint, note.note, sizeof(note.note));
 	return result_write(j, e);
+}
+
+bool stage_applies(const struct stage *s, const struct job *j)
+{
+	if (j->line->mode == MODE_RECHECK)
+		return s->recheck;
+	return !s->applies || s->applies(j);
+}
+
+bool stage_run(const struct stage *s, struct job *j, struct err *e)
+{
+	return j->line->mode == MODE_RECHECK ? s->recheck(j, e) : s->run(j, e);
 }
 
 int pipeline_find(const char *name)

@@ -23,7 +23,12 @@ struct stage {
 	int time_ms;		/* for one try */
 	bool may_unplug;	/* the device may be pulled meanwhile */
 	const char *now;	/* the sentence of the moment */
+	bool (*recheck)(struct job *j, struct err *e);	/* what is done in re-check (station/recheck.h); NULL: nothing */
 };
+
+/* Whether the stage is for this job, and its work. */
+bool stage_applies(const struct stage *s, const struct job *j);
+WARN_UNUSED bool stage_run(const struct stage *s, struct job *j, struct err *e);
 
 extern const struct stage pipeline[];
 extern const int pipeline_count;

@@ -52,7 +52,7 @@ static bool try_stage(struct job *j, const struct stage *stage, const struct run
 	j->deadline_ms = began_ms + (limit_ms && limit_ms < stage->time_ms ? limit_ms : stage->time_ms);
 	j->patience_ms = 0;
 	stop_if_told(j->line, stage, "before");
-	if (!stage->run(j, e))
+	if (!stage_run(stage, j, e))
 		return false;
 	stop_if_told(j->line, stage, "after");
 	uint32_t took_ms = (uint32_t)(clock_steady_ms() - began_ms);
@@ -122,7 +122,7 @@ static bool run_all(struct job *j, const struct runner_hooks *hooks)
 	int reopens = 0;
 	for (int i = 0; i < pipeline_count; i++) {
 		const struct stage *stage = &pipeline[i];
-		if (stage->applies && !stage->applies(j))
+		if (!stage_applies(stage, j))
 			continue;
 		enum outcome outcome = run_stage(j, stage, hooks, &reopens);
 		if (outcome == STAGE_FAILED)

@@ -2,6 +2,7 @@
 #include "station/slots.h"
 #include "station/base/clock.h"
 #include "station/base/log.h"
+#include "station/recheck.h"
 #include "station/relay.h"
 #include "station/runner.h"
 #include "station/shift/shift.h"
@@ -217,6 +218,8 @@ static bool serve(struct slot *s, const struct usb_facts *usb, enum err_code *re
 		runner_run(&job, &hooks);
 	else
 		runner_refuse(&job, &e, &hooks);
+	if (s->all->line->mode == MODE_RECHECK && !recheck_write(&job, &e))
+		line_set_unfit(s->all->line, &e);
 	bool again = job.verdict == VERDICT_HOLD;
 	*ret_error = job.error.code;
 	job_fini(&job);

@@ -77,6 +77,9 @@ static void look(struct uplink *u, struct uplink_view *ret)
 
 void uplink_look(struct uplink *u, struct uplink_view *ret)
 {
+	*ret = (struct uplink_view){0};
+	if (!u)
+		return;
 	pthread_mutex_lock(&u->lock);
 	look(u, ret);
 	pthread_mutex_unlock(&u->lock);
@@ -402,6 +405,8 @@ static void wake(struct uplink *u)
 
 void uplink_wake(struct uplink *u)
 {
+	if (!u)
+		return;
 	pthread_mutex_lock(&u->lock);
 	wake(u);
 	pthread_mutex_unlock(&u->lock);

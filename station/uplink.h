@@ -31,6 +31,7 @@ WARN_UNUSED bool uplink_start(struct line *line, uplink_changed *changed, void *
 void uplink_stop(struct uplink *u);
 void uplink_free(struct uplink *u);
 
+/* Without an uplink (NULL), as in re-check: nothing waits, and nothing is woken. */
 void uplink_look(struct uplink *u, struct uplink_view *ret);
 
 /* There is something new, or somebody asks to try at once. Not from inside a transaction. */

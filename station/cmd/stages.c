@@ -11,7 +11,7 @@ static int run(int argc, char **argv, struct err *e)
 	const struct command_option options[] = {{0}};
 	if (!command_options(&argc, argv, options, e))
 		return EXIT_USAGE;
-	printf("| stage | touches | tries | seconds | may be unplugged |\n|---|---|---|---|---|\n");
+	printf("| stage | touches | tries | seconds | may be unplugged | in re-check |\n|---|---|---|---|---|---|\n");
 	for (int i = 0; i < pipeline_count; i++) {
 		const struct stage *s = &pipeline[i];
 		char touches[64];
@@ -20,8 +20,8 @@ static int run(int argc, char **argv, struct err *e)
 			 s->touches & TOUCH_LEDGER ? "ledger, " : "",
 			 s->touches & TOUCH_MES ? "MES, " : "");
 		int len = (int)(touches[0] ? strlen(touches) - 2 : 0);
-		printf("| %s | %.*s | %d | %d | %s |\n", s->name, len ? len : 3, len ? touches : "–", s->tries, s->time_ms / 1000,
-		       s->may_unplug ? "yes" : "no");
+		printf("| %s | %.*s | %d | %d | %s | %s |\n", s->name, len ? len : 3, len ? touches : "–", s->tries, s->time_ms / 1000,
+		       s->may_unplug ? "yes" : "no", s->recheck ? "yes" : "no");
 	}
 	return EXIT_OK;
 }
