@@ -4,9 +4,10 @@
  *
  * A burst, keys that follow each other within gap_ms (or that begin with the scanner's prefix), is never a person's: none of
  * its keys acts as a command. Ended by the suffix it is a code; cut short it is dropped, and said; so is one with a key in it
- * that no scanner sends. What follows within SCAN_QUIET_MS is the rest of it, which a network has torn off: neither a command nor
- * a code, unless it begins with the prefix. A key alone is a person's once the gap has passed. A person may also write a code: '/' (or, where a PIN is wanted, a digit) begins it, Enter sends it,
- * Escape drops it; a burst meanwhile takes its place. */
+ * that no scanner sends. What follows within SCAN_QUIET_MS is the rest of it, which a network has torn off: neither a command
+ * nor a code, unless it begins with the prefix. A key alone is a person's once the gap has passed. A person may also write a
+ * code: '/' (or, where a PIN is wanted, a digit) begins it, Enter sends it, Escape drops it; a burst meanwhile takes its
+ * place. */
 #ifndef UI_SCAN_INPUT_H
 #define UI_SCAN_INPUT_H
 
