@@ -140,6 +140,26 @@ static void typed_pin_is_as_good_as_the_cards(void **state)
 	person_is(f, "in", f->lea.id);
 }
 
+static void pin_that_comes_as_a_code_is_the_pin_and_no_label(void **state)
+{
+	struct floor *f = *state;
+	answered(f, "BADGE:BADGE-3", E_NONE, "pin");
+	AUTO(json) json_t *said = shift_scan(&f->line, PIN_OF);
+	assert_true(has_form(said));
+	assert_string_equal(json_text_or(said, "kind", ""), "pin");
+	assert_null(strstr(json_text_or(said, "sentence", PIN_OF), PIN_OF));
+	person_is(f, "in", f->lea.id);
+	AUTO(json) json_t *shift = shift_json(&f->line);
+	assert_string_equal(json_text_or(shift, "label", "?"), "");
+	answered(f, "CMD:HOLD", E_NONE, "slot");
+	answered(f, "BADGE:BADGE-2", E_NONE, "pin");	/* somebody is in: a unit's label would be taken */
+	AUTO(json) json_t *wrong = shift_scan(&f->line, "90909");
+	assert_string_equal(json_text_or(wrong, "code", ""), err_row(E_PIN)->code);
+	AUTO(json) json_t *after = shift_json(&f->line);
+	assert_string_equal(json_text_or(after, "label", "?"), "");
+	assert_null(strstr(json_text_or(json_object_get(after, "talk"), "sentence", "90909"), "90909"));
+}
+
 /* ---- what waits ---- */
 
 static void what_was_wanted_stays_wanted_while_other_codes_do_what_they_say(void **state)
@@ -465,6 +485,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		TEST(nothing_but_badges_pins_and_screens_is_taken_while_nobody_is_in),
 		TEST(typed_pin_is_as_good_as_the_cards),
+		TEST(pin_that_comes_as_a_code_is_the_pin_and_no_label),
 		TEST(what_was_wanted_stays_wanted_while_other_codes_do_what_they_say),
 		TEST(next_person_does_not_inherit_what_waited),
 		TEST(lot_that_was_opened_meanwhile_is_not_closed_by_yes),
