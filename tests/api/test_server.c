@@ -223,8 +223,10 @@ static void readers_that_never_read_are_dropped_and_the_others_hear_all(void **s
 	for (size_t i = 0; i < count; i++)
 		assert_true(readers[i].snapshots > 0);
 	int64_t deadline_ms = clock_steady_ms() + PATIENCE_MS;
+	/* One that was skipped over a gap has taken less than the kernel keeps for it: it is told more. */
 	while (readers_there(d) > count) {
 		assert_true(clock_steady_ms() < deadline_ms);
+		tell_all(d);
 		clock_sleep_ms(200);
 	}
 	int fd = join(d, "/v1/events");	/* their places are free again */
