@@ -124,7 +124,7 @@ static int special_key(wint_t code)
 {
 	static const struct { int theirs, ours; } rows[] = {
 		{KEY_UP, KEYS_UP}, {KEY_DOWN, KEYS_DOWN}, {KEY_LEFT, KEYS_LEFT}, {KEY_RIGHT, KEYS_RIGHT}, {KEY_HOME, KEYS_HOME},
-		{KEY_END, KEYS_END}, {KEY_ENTER, KEYS_ENTER},
+		{KEY_END, KEYS_END}, {KEY_ENTER, KEYS_ENTER}, {KEY_BACKSPACE, 0x7f},
 	};
 	if (code >= KEY_F(1) && code <= KEY_F(10))
 		return KEYS_F1 + (int)(code - KEY_F(1));
