@@ -215,7 +215,7 @@ static bool listen_at(struct control *c, struct err *e)
 	unlink(c->path);
 	c->listener = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
 	if (c->listener < 0 || bind(c->listener, (struct sockaddr *)&where, sizeof(where)) < 0 || chmod(c->path, 0660) < 0 ||
-	    listen(c->listener, SOMAXCONN) < 0)
+	    listen(c->listener, CONTROL_CLIENTS) < 0)
 		return err_errno(e, E_FILE, "listening at %s", c->path);
 	return true;
 }
