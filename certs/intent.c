@@ -9,7 +9,7 @@
 
 bool intent_is_whole(const struct intent *i)
 {
-	return ENDS(i->job) && ENDS(i->registration_id) && ENDS(i->profile) && ENDS(i->order);
+	return ENDS(i->job) && ENDS(i->registration_id) && ENDS(i->profile) && ENDS(i->order) && ENDS(i->replaces);
 }
 
 static const char *const entry_types[] = {[INTENT_LEAF] = "sign.intent", [INTENT_PERMIT] = "permit.intent"};
@@ -37,5 +37,7 @@ bool intent_entry(const struct intent *intent, struct bytes *ret, struct err *e)
 		"v", 1);
 	if (!entry)
 		return err_set(e, E_TEXT, "a text of the intent is not UTF-8");
+	if (intent->replaces[0] && json_object_set_new(json_object_get(entry, "body"), "replaces", json_string(intent->replaces)) < 0)
+		return err_set(e, E_TEXT, "what the intent replaces is not UTF-8");
 	return json_canonical(entry, ret, e);
 }

@@ -28,6 +28,7 @@ struct intent {
 					   the same, as its own number */
 	int64_t time_ms;	/* wall clock of the intent */
 	struct key_public key;	/* of the leaf; of a permit the endorsement key */
+	char replaces[2 * INTENT_SERIAL + 1];	/* the serial number (hex) of the identity that the unit had before; "" for its first */
 };
 
 /* True if every text ends within its array; what comes from another process is asked this first. */
@@ -37,7 +38,8 @@ bool intent_is_whole(const struct intent *intent);
 const char *intent_type(enum intent_kind kind);
 
 /* Appends the audit entry: canonical JSON {"body":{…},"job":…,"time":…,"type":"sign.intent","v":1} ("permit.intent" for a permit),
- * the key as hex SHA-256 of its SPKI. E_TEXT, E_KEY_WEAK. */
+ * the key as hex SHA-256 of its SPKI, "replaces" only
+ * where it replaces one. E_TEXT, E_KEY_WEAK. */
 WARN_UNUSED bool intent_entry(const struct intent *intent, struct bytes *ret, struct err *e);
 
 /* Proof that entry `index` is in the tree (size, root), and that this tree extends the signer's

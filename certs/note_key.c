@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "certs/note_key.h"
+#include "certs/note_text.h"
 #include "certs/pem.h"
 #include "station/base/clock.h"
 #include "station/base/text.h"
@@ -9,14 +10,10 @@
 #include <string.h>
 
 #define SIGNATURE_SIZE 64
-#define TYPE_ED25519 0x01
 
 void note_key_id(const char *name, const uint8_t public[static 32], uint8_t ret[static NOTE_ID_SIZE])
 {
-	const struct span parts[] = {{name, strlen(name)}, {"\n\x01", 2}, {public, 32}};
-	uint8_t hash[SHA256_SIZE];
-	sha256(parts, COUNT_OF(parts), hash);
-	memcpy(ret, hash, NOTE_ID_SIZE);
+	note_id(name, NOTE_ED25519, public, ret);
 }
 
 static bool name_is_valid(const char *name, struct err *e)
@@ -30,15 +27,13 @@ static bool name_is_valid(const char *name, struct err *e)
 /* Fills name, id and vkey once the key is there. */
 static bool describe(struct note_key *k, const char *name, struct err *e)
 {
-	uint8_t typed[33] = {TYPE_ED25519};
-	char id[2 * NOTE_ID_SIZE + 1];
-	size_t len = 32;
+	uint8_t public[32];
+	size_t len = sizeof(public);
 	AUTO(bytes) struct bytes text = {0};
-	if (!EVP_PKEY_is_a(k->pkey, "ED25519") || !EVP_PKEY_get_raw_public_key(k->pkey, typed + 1, &len) || len != 32)
+	if (!EVP_PKEY_is_a(k->pkey, "ED25519") || !EVP_PKEY_get_raw_public_key(k->pkey, public, &len) || len != sizeof(public))
 		return ossl_err(e, E_CA_FILE, "the log key is not an Ed25519 key");
-	note_key_id(name, typed + 1, k->id);
-	hex_encode(k->id, sizeof(k->id), id);
-	if (!bytes_printf(&text, e, "%s+%s+", name, id) || !base64_encode(typed, sizeof(typed), &text, e))
+	note_key_id(name, public, k->id);
+	if (!note_vkey_text(name, NOTE_ED25519, public, &text, e))
 		return false;
 	return TEXT_COPY(k->name, name, e) && TEXT_COPY(k->vkey, bytes_text(&text), e);
 }

@@ -22,7 +22,7 @@ _Static_assert(NOTE_VKEY_ROOM == sizeof(((struct signer_info *)0)->log_vkey), "a
 struct signer {
 	struct signer_info who;		/* what does not change; head and count are in the state */
 	struct signer_state state;
-	struct keystore key;
+	struct custody custody;
 	struct issuer ca;
 	struct note_key log;
 	struct signer_profile profiles[PROFILES_MAX];
@@ -91,11 +91,11 @@ static bool open_all(struct signer *s, const struct signer_setup *setup, struct 
 {
 	s->who.issue_until_ms = setup->issue_until_ms;
 	if (!take_chain(s, setup->chain_path, e) || !take_profiles(s, setup, e) ||
-	    !keystore_open_file(setup->key_path, setup->passphrase, &s->key, e) ||
-	    !issuer_init(&s->ca, s->who.chain[0], s->who.chain_len[0], &s->key, e))
+	    !custody_open(&setup->custody, &s->custody, e) ||
+	    !issuer_init(&s->ca, s->who.chain[0], s->who.chain_len[0], &s->custody.key, e))
 		return false;
 	s->ca.not_after_ms = s->who.ca_not_after_ms;	/* no leaf outlives anything above it */
-	return note_key_open(&s->log, setup->log_key_path, setup->passphrase, setup->origin, e) &&
+	return note_key_open(&s->log, setup->log_key_path, setup->custody.passphrase, setup->origin, e) &&
 	       TEXT_COPY(s->who.log_vkey, s->log.vkey, e) && signer_state_open(&s->state, setup->state_path, e);
 }
 
@@ -120,7 +120,7 @@ void signer_close(struct signer *s)
 	signer_state_close(&s->state);
 	note_key_fini(&s->log);
 	issuer_fini(&s->ca);
-	keystore_close(&s->key);
+	custody_close(&s->custody);
 	free(s);
 }
 
@@ -237,7 +237,8 @@ static bool head_adopt(struct signer *s, const struct checkpoint_request *req, s
 	return signer_state_write(&s->state, &next, e);
 }
 
-bool signer_checkpoint(struct signer *s, const struct checkpoint_request *req, struct checkpoint_reply *ret, struct err *e)
+bool signer_checkpoint(struct signer *s, const struct checkpoint_request *req, int64_t now_ms, struct checkpoint_reply *ret,
+		       struct err *e)
 {
 	AUTO(bytes) struct bytes note = {.max = sizeof(ret->note) - 1};
 	if (!req->size)
@@ -245,7 +246,7 @@ bool signer_checkpoint(struct signer *s, const struct checkpoint_request *req, s
 	if (!head_extends(s, req->size, &req->root, &req->consistency, e) || !head_adopt(s, req, e))
 		return false;
 	memset(ret, 0, sizeof(*ret));
-	if (!note_key_sign(&s->log, req->size, &req->root, req->time_ms, &note, e))
+	if (!note_key_sign(&s->log, req->size, &req->root, now_ms, &note, e))
 		return false;
 	memcpy(ret->note, note.data, note.len);
 	return true;
@@ -256,7 +257,7 @@ bool signer_checkpoint(struct signer *s, const struct checkpoint_request *req, s
 bool signer_warm(struct signer *s, int64_t now_ms, struct err *e)
 {
 	static const struct merkle_hash no_root;
-	struct intent intent = {.job = "warm", .registration_id = "warm", .serial = {1}, .time_ms = now_ms, .key = s->key.key};
+	struct intent intent = {.job = "warm", .registration_id = "warm", .serial = {1}, .time_ms = now_ms, .key = s->custody.key.key};
 	const struct leaf_order order = {intent.registration_id, &intent.key, intent.serial, 1};
 	uint8_t digest[SHA256_SIZE];
 	struct err expired = {0};
@@ -267,7 +268,7 @@ bool signer_warm(struct signer *s, int64_t now_ms, struct err *e)
 		return ossl_err(e, E_SIGN, "random numbers");
 	if (!issue_build(&s->ca, &order, now_ms, &tbs, &expired) && expired.code != E_CA_EXPIRED)
 		return err_native(e, expired.code, expired.native, "%s", expired.what);
-	bool ok = intent_entry(&intent, &entry, e) && keystore_sign(&s->key, digest, &signature, e) &&
+	bool ok = intent_entry(&intent, &entry, e) && keystore_sign(&s->custody.key, digest, &signature, e) &&
 		  note_key_sign(&s->log, 0, &no_root, now_ms, &note, e);
 	wipe(&signature, sizeof(signature));
 	bytes_clear(&note);

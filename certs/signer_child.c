@@ -50,7 +50,7 @@ static bool serve_checkpoint(int line, struct signer *s, const struct wire_msg *
 	struct checkpoint_reply note = {0};
 	struct err why = {0};
 	memcpy(&req, m->data, sizeof(req));
-	bool ok = signer_checkpoint(s, &req, &note, &why);
+	bool ok = signer_checkpoint(s, &req, clock_wall_ms(), &note, &why);
 	return reply(line, MSG_CHECKPOINT, ok, &note, sizeof(note), &why, e);
 }
 

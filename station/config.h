@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* station.conf, read once into a const struct. One INI file (libinih): [station] [ca] [dps], where wanted [jig] [people]
- * [scanner] [lots] [mes] [mes-folder] [mes-http] [api], and [profile NAME]… [slot NAME]…
+ * [custody] [scanner] [lots] [mes] [mes-folder] [mes-http] [api], and [profile NAME]… [slot NAME]…
  *
  * Every mistake is reported at once, with its line: unknown section or name, a name twice, a bad
  * value, something missing, a reference to nothing. Secrets are references ("file:PATH",
@@ -99,10 +99,19 @@ struct config {
 	char log_origin[128];		/* default "NAME.station" */
 
 	char ca_chain[PATH_MAX];	/* [ca] chain = PEM, the issuing CA first, up to the root */
-	char ca_key[PATH_MAX];		/* key */
+	char ca_key[PATH_MAX];		/* key = a path or a URI (certs/custody.h) */
 	char ca_log_key[PATH_MAX];	/* log_key */
 	char ca_passphrase[PATH_MAX];	/* passphrase = secret reference */
 	int64_t ca_issue_until_ms;	/* issue_until = YYYY-MM-DD (end of that day, UTC) */
+
+	/* [custody] */
+	bool production;		/* production = yes | no; default no: yes wants key and count in hardware, and signed orders */
+	char custody_anchor[128];	/* anchor = a URI (certs/custody.h); default none */
+	uint32_t custody_lease;		/* lease, 1 to 1000, default 16: identities per step of the anchor; a crash forfeits what is left */
+	char custody_pin[PATH_MAX];	/* pin: secret reference, of the token or of what is in the TPM */
+	char custody_token_socket[PATH_MAX];	/* token_socket: of `p11-kit server` */
+	char custody_tcti[PATH_MAX];	/* tcti of the station's own TPM */
+	char custody_order_key[2][PATH_MAX];	/* order_key_1, order_key_2: files with the verifier keys of orders */
 
 	char dps_endpoint[256];		/* [dps] endpoint = https://NAME.azure-devices-provisioning.net */
 	char dps_global_endpoint[256];	/* global_endpoint, default https://global.azure-devices-provisioning.net */

@@ -207,6 +207,7 @@ void config_complete(struct reading *r)
 	config_check_slots(c, r->seen + FIRST_SLOT, r->m);
 	config_check_places(c, r->seen + FIRST_SLOT, r->m);
 	config_check_floor(c, r->seen, r->m);
+	config_check_custody(c, &r->seen[SECTION_CUSTODY], r->m);
 	if (!c->log_origin[0])
 		snprintf(c->log_origin, sizeof(c->log_origin), "%s.station", c->name);
 }

@@ -7,6 +7,7 @@ const char *const config_section_names[SECTION_KINDS] = {
 	[SECTION_CA] = "ca",
 	[SECTION_DPS] = "dps",
 	[SECTION_JIG] = "jig",
+	[SECTION_CUSTODY] = "custody",
 	[SECTION_PEOPLE] = "people",
 	[SECTION_SCANNER] = "scanner",
 	[SECTION_LOTS] = "lots",
@@ -50,10 +51,19 @@ const struct config_row config_rows[] = {
 	STATION_ROW("log_origin", value_name, log_origin, ""),
 
 	CA_ROW("chain", value_path, ca_chain, NULL),
-	CA_ROW("key", value_path, ca_key, NULL),
+	CA_ROW("key", value_key_uri, ca_key, NULL),
 	CA_ROW("log_key", value_path, ca_log_key, NULL),
 	CA_ROW("passphrase", value_secret, ca_passphrase, NULL),
 	CA_ROW("issue_until", value_last_day, ca_issue_until_ms, NULL),
+
+	ROW(CUSTODY, "production", value_choice, production, "no", .choices = no_yes),
+	ROW(CUSTODY, "anchor", value_anchor_uri, custody_anchor, ""),
+	ROW(CUSTODY, "lease", value_count, custody_lease, "16", .least = 1, .most = 1000),
+	ROW(CUSTODY, "pin", value_secret, custody_pin, ""),
+	ROW(CUSTODY, "token_socket", value_path, custody_token_socket, ""),
+	ROW(CUSTODY, "tcti", value_text, custody_tcti, ""),
+	ROW(CUSTODY, "order_key_1", value_path, custody_order_key[0], ""),
+	ROW(CUSTODY, "order_key_2", value_path, custody_order_key[1], ""),
 
 	DPS_ROW("endpoint", value_endpoint, dps_endpoint, NULL),
 	DPS_ROW("global_endpoint", value_https, dps_global_endpoint, "https://global.azure-devices-provisioning.net"),

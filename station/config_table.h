@@ -11,7 +11,8 @@
 
 enum config_section {
 	SECTION_STATION, SECTION_CA, SECTION_DPS,	/* must be there */
-	SECTION_JIG, SECTION_PEOPLE, SECTION_SCANNER, SECTION_LOTS, SECTION_MES, SECTION_MES_FOLDER, SECTION_MES_HTTP, SECTION_API,
+	SECTION_JIG, SECTION_CUSTODY, SECTION_PEOPLE, SECTION_SCANNER, SECTION_LOTS, SECTION_MES, SECTION_MES_FOLDER, SECTION_MES_HTTP,
+	SECTION_API,
 	SECTION_PROFILE, SECTION_SLOT,			/* have names, and are many */
 	SECTION_KINDS
 };
@@ -40,7 +41,7 @@ struct config_row {
 	uint32_t least, most;	/* of value_count */
 };
 
-#define CONFIG_ROWS_MAX 96
+#define CONFIG_ROWS_MAX 128
 extern const struct config_row config_rows[];
 extern const size_t config_row_count;
 
@@ -73,6 +74,10 @@ bool value_formats(const struct config_value *v, struct err *e);	/* words of "js
 bool value_mes_url(const struct config_value *v, struct err *e);
 bool value_listen(const struct config_value *v, struct err *e);		/* a loopback address with its port, or unix:/PATH */
 
+/* config_custody.c */
+bool value_key_uri(const struct config_value *v, struct err *e);	/* a path (made absolute), pkcs11:… or tpm:… */
+bool value_anchor_uri(const struct config_value *v, struct err *e);	/* token:LABEL or tpm:nv=0x01… */
+
 /* ---- what holds between values (config_check.c) ---- */
 
 /* Adds a mistake at a line; the text is kept. */
@@ -93,6 +98,8 @@ bool config_given(const struct config_seen *seen, const char *name);
 void config_check_profile(struct config_profile *p, const struct config_seen *seen, struct mistakes *m);
 void config_check_slots(struct config *c, const struct config_seen *seen_slots, struct mistakes *m);
 
+/* config_custody.c */
+void config_check_custody(const struct config *c, const struct config_seen *seen, struct mistakes *m);
 /* config_floor.c; `seen` as in struct reading, or its slots */
 void config_check_floor(struct config *c, const struct config_seen *seen, struct mistakes *m);
 void config_check_places(const struct config *c, const struct config_seen *seen_slots, struct mistakes *m);

@@ -204,7 +204,9 @@ static void signer_setup_of(const struct config *config, struct signer_profile *
 		profiles[i].kind = config->profile[i].attestation == ATTEST_TPM ? INTENT_PERMIT : INTENT_LEAF;
 	}
 	*ret = (struct signer_setup){
-		.chain_path = config->ca_chain, .key_path = config->ca_key, .passphrase = config->ca_passphrase,
+		.chain_path = config->ca_chain,
+		.custody = {.key_uri = config->ca_key, .anchor_uri = config->custody_anchor, .passphrase = config->ca_passphrase,
+			    .pin = config->custody_pin, .token_socket = config->custody_token_socket, .tcti = config->custody_tcti},
 		.log_key_path = config->ca_log_key, .origin = config->log_origin,
 		.issue_until_ms = config->ca_issue_until_ms, .profiles = profiles, .profile_count = config->profile_count,
 	};

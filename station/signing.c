@@ -164,7 +164,7 @@ static bool ask_checkpoint(struct signing *s, void *ctx, uint64_t size, const st
 			   const struct merkle_proof *consistency, struct err *e)
 {
 	struct checkpoint_question *q = ctx;
-	struct checkpoint_request req = {size, *root, *consistency, q->time_ms};
+	struct checkpoint_request req = {size, *root, *consistency};
 	q->size = size;
 	q->root = *root;
 	return signer_client_checkpoint(s->fd, clock_steady_ms() + SIGNER_ANSWER_MS, &req, q->ret, e);

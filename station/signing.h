@@ -16,6 +16,7 @@ struct signing {
 	struct ledger *ledger;
 	int fd;
 	struct signer_info info;	/* head kept current */
+	struct order_request order;	/* the order that is worked on, handed to each new signer; .len 0 without one */
 };
 
 /* Starts the signer and waits until it is ready. Errors of signer_open, E_CHILD_LOST. */
@@ -25,6 +26,12 @@ void signing_close(struct signing *s);
 /* The chain as a device gets it, issuing CA first: spans lent from the signer's info, at most SIGNER_CHAIN_MAX. Returns
  * how many. */
 size_t signing_chain(const struct signing *s, struct bytes *ret);
+
+/* Hands the signer an order's note (certs/order_note.h), and to each signer that follows; *ret says what is left. Where orders are not
+ * signed here the signer says so: E_ORDER_UNSIGNED. */
+WARN_UNUSED bool signing_order(struct signing *s, const void *note, size_t len, struct order_reply *ret, struct err *e);
+/* The same again, for a screen: what is left of the order that is worked on. */
+WARN_UNUSED bool signing_order_left(struct signing *s, struct order_reply *ret, struct err *e);
 
 /* Signs the leaf of an intent that stands in the ledger as entry `index`. */
 WARN_UNUSED bool signing_leaf(struct signing *s, const struct intent *intent, uint64_t index, struct leaf_reply *ret,

@@ -42,7 +42,9 @@ void desk_at(struct desk *d, const char *dir)
 	d->profiles[1] = (struct signer_profile){"gateway", 30, INTENT_LEAF};
 	d->profiles[2] = (struct signer_profile){"tracker", 0, INTENT_PERMIT};
 	d->setup = (struct signer_setup){
-		.chain_path = d->chain, .key_path = d->key, .passphrase = d->passphrase, .log_key_path = d->log_key,
+		.chain_path = d->chain, .log_key_path = d->log_key, .lease = 1,
+		.custody = {.key_uri = d->key, .anchor_uri = "", .passphrase = d->passphrase, .pin = "", .token_socket = "", .tcti = "",
+			    .pin_memory = ""},
 		.state_path = d->state, .origin = DESK_ORIGIN, .issue_until_ms = clock_wall_ms() + 3600 * 1000,
 		.profiles = d->profiles, .profile_count = COUNT_OF(d->profiles),
 	};

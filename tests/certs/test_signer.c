@@ -274,7 +274,7 @@ static void checkpoint_of(struct office *o, struct checkpoint_request *ret)
 {
 	struct receipt r;
 	log_prove(&o->log, 0, office_head(o), &r);
-	*ret = (struct checkpoint_request){.size = r.size, .root = r.root, .consistency = r.consistency, .time_ms = 1795384165123};
+	*ret = (struct checkpoint_request){.size = r.size, .root = r.root, .consistency = r.consistency};
 }
 
 static void checkpoint_opens_with_the_signers_verifier_key(void **state)
@@ -288,9 +288,9 @@ static void checkpoint_opens_with_the_signers_verifier_key(void **state)
 	for (int i = 0; i < 9; i++) {
 		log_add(&o->log, &i, sizeof(i));
 		checkpoint_of(o, &req);
-		CHECK_OK(signer_checkpoint(o->signer, &req, &reply, &e), e);
+		CHECK_OK(signer_checkpoint(o->signer, &req, 1795384165123, &reply, &e), e);
 		checkpoint_of(o, &req);	/* the same again */
-		CHECK_OK(signer_checkpoint(o->signer, &req, &reply, &e), e);
+		CHECK_OK(signer_checkpoint(o->signer, &req, 1795384165123, &reply, &e), e);
 		signer_who(o->signer, &info);
 		CHECK_OK(note_open_checkpoint(reply.note, strlen(reply.note), info.log_vkey, &seen, &e), e);
 		assert_string_equal(seen.origin, DESK_ORIGIN);
@@ -313,18 +313,18 @@ static void checkpoint_of_a_forked_or_shortened_log_is_refused(void **state)
 	old = o->log;
 	log_add(&o->log, "b", 1);
 	checkpoint_of(o, &good);
-	CHECK_OK(signer_checkpoint(o->signer, &good, &reply, &e), e);
+	CHECK_OK(signer_checkpoint(o->signer, &good, 1795384165123, &reply, &e), e);
 	o->log = old;
 	struct receipt r;
 	log_prove(&o->log, 0, 0, &r);
 	bad = (struct checkpoint_request){.size = r.size, .root = r.root, .consistency = r.consistency};
-	CHECK_FAILS(signer_checkpoint(o->signer, &bad, &reply, &e), E_RECEIPT, e);
+	CHECK_FAILS(signer_checkpoint(o->signer, &bad, 1795384165123, &reply, &e), E_RECEIPT, e);
 	log_add(&o->log, "B", 1);
 	log_prove(&o->log, 0, 2, &r);
 	bad = (struct checkpoint_request){.size = r.size, .root = r.root, .consistency = r.consistency};
-	CHECK_FAILS(signer_checkpoint(o->signer, &bad, &reply, &e), E_RECEIPT, e);
+	CHECK_FAILS(signer_checkpoint(o->signer, &bad, 1795384165123, &reply, &e), E_RECEIPT, e);
 	bad = (struct checkpoint_request){0};
-	CHECK_FAILS(signer_checkpoint(o->signer, &bad, &reply, &e), E_RECEIPT, e);
+	CHECK_FAILS(signer_checkpoint(o->signer, &bad, 1795384165123, &reply, &e), E_RECEIPT, e);
 }
 
 /* ---- opening ---- */
@@ -348,13 +348,13 @@ static void setup_that_does_not_fit_together_is_refused(void **state)
 	o->signer = NULL;
 	struct signer_setup bad = o->desk.setup;
 	snprintf(path, sizeof(path), "%s/root.key", o->desk.dir);
-	bad.key_path = path;	/* not the key of the chain's first certificate */
+	bad.custody.key_uri = path;	/* not the key of the chain's first certificate */
 	CHECK_FAILS(signer_open(&bad, &s, &e), E_CA_FILE, e);
 	bad = o->desk.setup, bad.log_key_path = o->desk.key;
 	CHECK_FAILS(signer_open(&bad, &s, &e), E_CA_FILE, e);
 	bad = o->desk.setup, bad.origin = "two words";
 	CHECK_FAILS(signer_open(&bad, &s, &e), E_CA_FILE, e);
-	bad = o->desk.setup, bad.passphrase = "file:/nowhere/at/all";
+	bad = o->desk.setup, bad.custody.passphrase = "file:/nowhere/at/all";
 	CHECK_FAILS(signer_open(&bad, &s, &e), E_SECRET, e);
 	assert_int_equal(desk_shell(NULL, 0, "cat %s/root.pem %s/line.pem >%s/swapped.pem", o->desk.dir, o->desk.dir, o->desk.dir), 0);
 	bad = o->desk.setup, bad.chain_path = desk_path(&o->desk, "swapped.pem");

@@ -104,7 +104,7 @@ static void child_serves_through_its_socket_and_ends_with_it(void **state)
 	log_add(&b->log, "more", 4);
 	struct receipt r;
 	log_prove(&b->log, 0, 1, &r);
-	checkpoint = (struct checkpoint_request){.size = r.size, .root = r.root, .consistency = r.consistency, .time_ms = clock_wall_ms()};
+	checkpoint = (struct checkpoint_request){.size = r.size, .root = r.root, .consistency = r.consistency};
 	CHECK_OK(signer_client_checkpoint(line, soon(), &checkpoint, &note, &e), e);
 	CHECK_OK(note_open_checkpoint(note.note, strlen(note.note), info.log_vkey, &seen, &e), e);
 	close(line);
@@ -189,7 +189,7 @@ static void converse(struct bench *b, int line)
 		CHECK_FAILS(signer_client_leaf(line, soon(), &req, &leaf, &e), E_RECEIPT, e);
 		permit_make(b, "unit-2", req.receipt.size - 1, &req);
 		CHECK_OK(signer_client_permit(line, soon(), &req, &permit, &e), e);
-		struct checkpoint_request head = {.size = b->log.edge.size, .time_ms = clock_wall_ms()};
+		struct checkpoint_request head = {.size = b->log.edge.size};
 		merkle_root(&b->log.edge, &head.root);
 		CHECK_OK(signer_client_checkpoint(line, soon(), &head, &note, &e), e);
 		head_size = head.size;
