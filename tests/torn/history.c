@@ -26,6 +26,7 @@ struct file {
 	ino_t ino;
 	mode_t mode;
 	char *dir;	/* of a directory: its path below the watched one, "" itself */
+	bool lies;	/* its syncs count for nothing */
 	struct content base;	/* when the recording began */
 };
 
@@ -298,6 +299,37 @@ size_t torn_syncs(const struct torn *t)
 	return count;
 }
 
+bool torn_is_sync(const struct torn *t, size_t at)
+{
+	return at < t->op_count && t->op[at].kind == OP_SYNC;
+}
+
+/* True if a name that ends in `end` was ever given to the file. */
+static bool is_called(const struct torn *t, size_t file, const char *end)
+{
+	size_t len = strlen(end);
+	const char *path;
+	for (size_t i = 0; i < t->op_count; i++) {
+		path = t->op[i].to ? t->op[i].to : t->op[i].path;
+		if (path && t->op[i].kind != OP_REMOVE && t->op[i].file == file && strlen(path) >= len && !strcmp(path + strlen(path) - len, end))
+			return true;
+	}
+	for (size_t i = 0; i < t->base_count; i++) {
+		path = t->base[i].path;
+		if (t->base[i].file == file && strlen(path) >= len && !strcmp(path + strlen(path) - len, end))
+			return true;
+	}
+	return false;
+}
+
+size_t torn_writes(const struct torn *t, const char *name, size_t from, size_t to)
+{
+	size_t count = 0;
+	for (size_t i = from; i < to && i < t->op_count; i++)
+		count += t->op[i].kind == OP_WRITE && is_called(t, t->op[i].file, name);
+	return count;
+}
+
 uint64_t torn_promised(const struct torn *t, size_t at)
 {
 	uint64_t what = 0;
@@ -366,27 +398,17 @@ static bool covers(const struct torn *t, const struct op *sync, const struct op 
 	return op->file == sync->file;
 }
 
-static bool lies(const struct torn *t, const struct op *sync)
+static void know_liars(struct torn *t)
 {
-	size_t len = strlen(t->lie);
-	for (size_t i = 0; len && i < t->op_count; i++) {
-		const char *path = t->op[i].file == sync->file ? t->op[i].to ? t->op[i].to : t->op[i].path : NULL;
-		if (path && strlen(path) >= len && !strcmp(path + strlen(path) - len, t->lie))
-			return true;
-	}
-	for (size_t i = 0; len && i < t->base_count; i++) {
-		const char *path = t->base[i].path;
-		if (t->base[i].file == sync->file && strlen(path) >= len && !strcmp(path + strlen(path) - len, t->lie))
-			return true;
-	}
-	return false;
+	for (size_t i = 0; i < t->file_count; i++)
+		t->file[i].lies = t->lie[0] && is_called(t, i, t->lie);
 }
 
 static void disk_sync(struct torn *t, const struct op *sync)
 {
 	struct disk *d = &t->disk;
 	size_t left = 0;
-	if (lies(t, sync))
+	if (t->file[sync->file].lies)
 		return;
 	for (size_t i = 0; i < d->open_count; i++) {
 		const struct op *op = &t->op[d->open[i]];
@@ -440,6 +462,7 @@ static void disk_reach(struct torn *t, size_t at)
 void torn_lie(struct torn *t, const char *name)
 {
 	snprintf(t->lie, sizeof(t->lie), "%s", name);
+	know_liars(t);
 	disk_fini(t);
 }
 

@@ -38,6 +38,9 @@ void torn_free(struct torn *t);
 size_t torn_count(const struct torn *t);
 /* How many of them are syncs of files and of directories. */
 size_t torn_syncs(const struct torn *t);
+bool torn_is_sync(const struct torn *t, size_t at);
+/* How many operations in [from, to) are writes to files that were ever called so (what their name ends in). */
+size_t torn_writes(const struct torn *t, const char *name, size_t from, size_t to);
 /* What the last promise before operation `at` was; 0 if there was none. */
 uint64_t torn_promised(const struct torn *t, size_t at);
 /* The first operation behind the first promise of `what`; torn_count if it was never made. */
