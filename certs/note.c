@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "certs/note.h"
 #include "certs/note_text.h"
+#include "station/base/text.h"
 
 #include <string.h>
 
@@ -40,4 +41,10 @@ bool note_open_checkpoint(const char *note, size_t len, const char *vkey, struct
 		return err_set(e, E_AUDIT, "a checkpoint of another log: %s", claimed.origin);
 	*ret = claimed;
 	return true;
+}
+
+bool note_vkey_name(const char *vkey, char *ret, size_t room, struct err *e)
+{
+	struct note_vkey key;
+	return note_vkey_parse(vkey, NOTE_ED25519, &key, e) && text_copy(ret, room, key.name, e);
 }

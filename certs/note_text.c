@@ -127,6 +127,8 @@ static bool key_signed_text(const struct note_vkey *key, struct note_piece text,
 	*ret_time_s = 0;
 	for (int i = 0; i < TIME_SIZE; i++)
 		*ret_time_s = *ret_time_s << 8 | signature[i];
+	if (*ret_time_s > INT64_MAX)
+		return err_set(e, E_AUDIT, "the time of %s's signature is none", key->name);
 	return note_cosigned_text(text, *ret_time_s, &timed, e) &&
 	       key_signed_bytes(key, timed.data, timed.len, signature + TIME_SIZE, e);
 }
