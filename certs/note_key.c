@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "certs/note_key.h"
+#include "certs/hmac.h"
 #include "certs/note_text.h"
 #include "certs/pem.h"
-#include "station/base/clock.h"
 #include "station/base/text.h"
 
 #include <inttypes.h>
@@ -71,26 +71,31 @@ void note_key_fini(struct note_key *k)
 	memset(k, 0, sizeof(*k));
 }
 
-static bool checkpoint_text(const char *origin, uint64_t size, const struct merkle_hash *root, int64_t time_ms,
-			    struct bytes *ret, struct err *e)
+static bool checkpoint_text(const char *origin, uint64_t size, const struct merkle_hash *root, const char *lines, struct bytes *ret,
+			    struct err *e)
 {
-	char when[CLOCK_TEXT];
-	if (!bytes_printf(ret, e, "%s\n%" PRIu64 "\n", origin, size) || !base64_encode(root->h, sizeof(root->h), ret, e) ||
-	    !bytes_add_text(ret, "\n", e))
-		return false;
-	if (!time_ms)
-		return true;
-	clock_text(time_ms, when);
-	return bytes_printf(ret, e, "time %s\n", when);
+	return bytes_printf(ret, e, "%s\n%" PRIu64 "\n", origin, size) && base64_encode(root->h, sizeof(root->h), ret, e) &&
+	       bytes_printf(ret, e, "\n%s", lines);
 }
 
-bool note_key_sign(const struct note_key *k, uint64_t size, const struct merkle_hash *root, int64_t time_ms, struct bytes *ret,
+bool note_key_derive(const struct note_key *k, const char *purpose, uint8_t ret[static SHA256_SIZE], struct err *e)
+{
+	uint8_t private[32];
+	size_t len = sizeof(private);
+	if (!EVP_PKEY_get_raw_private_key(k->pkey, private, &len) || len != sizeof(private))
+		return ossl_err(e, E_CA_FILE, "the log key");
+	hmac_sha256(private, len, purpose, strlen(purpose), ret);
+	wipe(private, sizeof(private));
+	return true;
+}
+
+bool note_key_sign(const struct note_key *k, uint64_t size, const struct merkle_hash *root, const char *lines, struct bytes *ret,
 		   struct err *e)
 {
 	uint8_t signature[NOTE_ID_SIZE + SIGNATURE_SIZE];
 	size_t len = SIGNATURE_SIZE;
 	AUTO(bytes) struct bytes text = {0};
-	if (!checkpoint_text(k->name, size, root, time_ms, &text, e))
+	if (!checkpoint_text(k->name, size, root, lines, &text, e))
 		return false;
 	AUTO(md_ctx) EVP_MD_CTX *ctx = EVP_MD_CTX_new();
 	if (!ctx || !EVP_DigestSignInit(ctx, NULL, NULL, NULL, k->pkey) ||

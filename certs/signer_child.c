@@ -9,12 +9,13 @@
 #include <string.h>
 
 /* A request and its reply have the same type. */
-enum message { MSG_READY = 1, MSG_LEAF, MSG_CHECKPOINT, MSG_PERMIT };
+enum message { MSG_READY = 1, MSG_LEAF, MSG_CHECKPOINT, MSG_PERMIT, MSG_ORDER, MSG_CLOCK };
 
 #define REPLY_MS 10000	/* the line takes a reply within this, or it is gone */
 
 _Static_assert(sizeof(struct signer_info) <= WIRE_MAX && sizeof(struct leaf_request) <= WIRE_MAX &&
-	       sizeof(struct checkpoint_request) <= WIRE_MAX, "every message fits");
+	       sizeof(struct checkpoint_request) <= WIRE_MAX && sizeof(struct order_request) <= WIRE_MAX &&
+	       sizeof(struct clock_request) <= WIRE_MAX, "every message fits");
 
 /* ---- the child ---- */
 
@@ -54,6 +55,25 @@ static bool serve_checkpoint(int line, struct signer *s, const struct wire_msg *
 	return reply(line, MSG_CHECKPOINT, ok, &note, sizeof(note), &why, e);
 }
 
+static bool serve_order(int line, struct signer *s, const struct wire_msg *m, struct err *e)
+{
+	struct order_request req;
+	struct order_reply left = {0};
+	struct err why = {0};
+	memcpy(&req, m->data, sizeof(req));
+	bool ok = signer_order(s, &req, clock_wall_ms(), &left, &why);
+	return reply(line, MSG_ORDER, ok, &left, sizeof(left), &why, e);
+}
+
+static bool serve_clock(int line, struct signer *s, const struct wire_msg *m, struct err *e)
+{
+	struct clock_request req;
+	struct err why = {0};
+	memcpy(&req, m->data, sizeof(req));
+	bool ok = signer_clock(s, &req, clock_wall_ms(), &why);
+	return reply(line, MSG_CLOCK, ok, "", 1, &why, e);
+}
+
 /* A message of another type or size is told and ends the conversation. */
 static bool refuse(int line, const struct wire_msg *m, struct err *e)
 {
@@ -70,6 +90,10 @@ static bool serve(int line, struct signer *s, const struct wire_msg *m, struct e
 		return serve_permit(line, s, m, e);
 	if (m->type == MSG_CHECKPOINT && m->len == sizeof(struct checkpoint_request))
 		return serve_checkpoint(line, s, m, e);
+	if (m->type == MSG_ORDER && m->len == sizeof(struct order_request))
+		return serve_order(line, s, m, e);
+	if (m->type == MSG_CLOCK && m->len == sizeof(struct clock_request))
+		return serve_clock(line, s, m, e);
 	return refuse(line, m, e);
 }
 
@@ -77,7 +101,8 @@ static bool start(const struct signer_setup *setup, struct signer **ret, struct 
 {
 	certs_warm();
 	lockdown_warm();
-	return lockdown_no_core(e) && signer_open(setup, ret, e) && signer_warm(*ret, clock_wall_ms(), e) && lockdown(e);
+	return lockdown_no_core(e) && signer_open(setup, ret, e) && signer_warm(*ret, clock_wall_ms(), e) &&
+	       lockdown_with_clock(e);
 }
 
 _Noreturn void signer_child(int line, const struct signer_setup *setup)
@@ -120,6 +145,17 @@ bool signer_client_leaf(int fd, int64_t deadline_ms, const struct leaf_request *
 bool signer_client_permit(int fd, int64_t deadline_ms, const struct leaf_request *req, struct permit_reply *ret, struct err *e)
 {
 	return ask(fd, MSG_PERMIT, req, sizeof(*req), ret, sizeof(*ret), deadline_ms, e);
+}
+
+bool signer_client_order(int fd, int64_t deadline_ms, const struct order_request *req, struct order_reply *ret, struct err *e)
+{
+	return ask(fd, MSG_ORDER, req, sizeof(*req), ret, sizeof(*ret), deadline_ms, e);
+}
+
+bool signer_client_clock(int fd, int64_t deadline_ms, const struct clock_request *req, struct err *e)
+{
+	char done;
+	return ask(fd, MSG_CLOCK, req, sizeof(*req), &done, sizeof(done), deadline_ms, e);
 }
 
 bool signer_client_checkpoint(int fd, int64_t deadline_ms, const struct checkpoint_request *req, struct checkpoint_reply *ret,

@@ -7,6 +7,7 @@
 #include <string.h>
 #include <time.h>
 
+#include <linux/capability.h>
 #include <linux/landlock.h>
 #include <seccomp.h>
 #include <sys/mman.h>
@@ -40,9 +41,13 @@ static const int allowed[] = {
 #endif
 };
 
-static bool filter_fill(scmp_filter_ctx filter, struct err *e)
+static bool filter_fill(scmp_filter_ctx filter, bool clock, struct err *e)
 {
 	int rc = 0;
+	if (clock)
+		rc = seccomp_rule_add(filter, SCMP_ACT_ALLOW, SCMP_SYS(clock_adjtime), 0);
+	if (clock && rc == 0)
+		rc = seccomp_rule_add(filter, SCMP_ACT_ALLOW, SCMP_SYS(adjtimex), 0);
 	for (size_t i = 0; i < COUNT_OF(allowed) && rc == 0; i++)
 		rc = seccomp_rule_add(filter, SCMP_ACT_ALLOW, allowed[i], 0);
 	if (rc == 0)
@@ -56,7 +61,7 @@ static bool filter_fill(scmp_filter_ctx filter, struct err *e)
 }
 
 /* System calls of another ABI (32 bit, x32) have other numbers, so a list of ours says nothing about them: they end the process. */
-static bool filter_load(struct err *e)
+static bool filter_load(bool clock, struct err *e)
 {
 	scmp_filter_ctx filter = seccomp_init(SCMP_ACT_ERRNO(EPERM));
 	if (!filter)
@@ -64,7 +69,7 @@ static bool filter_load(struct err *e)
 	int rc = seccomp_attr_set(filter, SCMP_FLTATR_ACT_BADARCH, SCMP_ACT_KILL_PROCESS);
 	if (rc == 0)
 		rc = seccomp_attr_set(filter, SCMP_FLTATR_CTL_TSYNC, 1);
-	bool ok = rc == 0 ? filter_fill(filter, e) : err_native(e, E_LOCKDOWN, rc, "seccomp: %s", strerror(-rc));
+	bool ok = rc == 0 ? filter_fill(filter, clock, e) : err_native(e, E_LOCKDOWN, rc, "seccomp: %s", strerror(-rc));
 	if (ok && (rc = seccomp_load(filter)) != 0)
 		ok = err_native(e, E_LOCKDOWN, rc, "seccomp_load: %s", strerror(-rc));
 	seccomp_release(filter);
@@ -131,13 +136,30 @@ bool lockdown_no_core(struct err *e)
 	return limit(RLIMIT_CORE, 0, e);
 }
 
-bool lockdown(struct err *e)
+static bool no_capabilities(struct err *e)
+{
+	struct __user_cap_header_struct who = {_LINUX_CAPABILITY_VERSION_3, 0};
+	struct __user_cap_data_struct none[_LINUX_CAPABILITY_U32S_3] = {{0}};
+	return syscall(SYS_capset, &who, none) == 0 || err_errno(e, E_LOCKDOWN, "giving up capabilities");
+}
+
+static bool lock_in(bool clock, struct err *e)
 {
 	if (!lockdown_no_core(e))
 		return false;
 	if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0)
 		return err_errno(e, E_LOCKDOWN, "no new privileges");
-	return landlock(e) && limits(e) && filter_load(e);
+	return landlock(e) && limits(e) && (!clock || no_capabilities(e)) && filter_load(clock, e);
+}
+
+bool lockdown(struct err *e)
+{
+	return lock_in(false, e);
+}
+
+bool lockdown_with_clock(struct err *e)
+{
+	return lock_in(true, e);
 }
 
 bool lockdown_die_with_parent(int parent_pid, struct err *e)

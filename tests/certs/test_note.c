@@ -26,7 +26,7 @@ static int open_bench(void **state)
 	CHECK_OK(note_key_open(&b.key, b.desk.log_key, b.desk.passphrase, NAME, &e), e);
 	for (size_t i = 0; i < sizeof(b.root.h); i++)
 		b.root.h[i] = (uint8_t)(i * 7);
-	CHECK_OK(note_key_sign(&b.key, 1234567, &b.root, 1795384165123, &b.note, &e), e);
+	CHECK_OK(note_key_sign(&b.key, 1234567, &b.root, "time 2026-11-22T21:49:25.123Z\n", &b.note, &e), e);
 	*state = &b;
 	return 0;
 }
@@ -186,7 +186,7 @@ static void checkpoint_of_another_origin_is_refused(void **state)
 	AUTO(bytes) struct bytes note = {0};
 	struct note_key renamed = b->key;
 	strcpy(renamed.name, "line-2.example/station");
-	CHECK_OK(note_key_sign(&renamed, 1, &b->root, 0, &note, &e), e);
+	CHECK_OK(note_key_sign(&renamed, 1, &b->root, "", &note, &e), e);
 	CHECK_FAILS(note_open_checkpoint(bytes_text(&note), note.len, b->key.vkey, &c, &e), E_AUDIT, e);
 }
 

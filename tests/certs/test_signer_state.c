@@ -7,6 +7,8 @@
 #include <string.h>
 #include <unistd.h>
 
+static const uint8_t key[SIGNER_KEY] = {7};
+
 static int open_desk(void **state)
 {
 	static struct desk d;
@@ -39,7 +41,7 @@ static void memory_is(const char *path, const struct signer_memory *a, const str
 {
 	struct err e = {0};
 	struct signer_state s;
-	CHECK_OK(signer_state_open(&s, path, &e), e);
+	CHECK_OK(signer_state_open(&s, path, key, &e), e);
 	if (memcmp(&s.now, a, sizeof(*a)) != 0)
 		assert_memory_equal(&s.now, b, sizeof(*b));
 	signer_state_close(&s);
@@ -55,7 +57,7 @@ static void state_torn_at_any_byte_is_the_old_or_the_new_one(void **state)
 	struct signer_state s;
 	struct signer_memory memory[4] = {{0}};
 	uint8_t before[8192], after[8192], torn[8192];
-	CHECK_OK(signer_state_open(&s, path, &e), e);
+	CHECK_OK(signer_state_open(&s, path, key, &e), e);
 	for (unsigned i = 1; i < COUNT_OF(memory); i++) {
 		memory[i] = (struct signer_memory){i * 1000, {{(uint8_t)i}}, i};
 		size_t len = read_whole(path, before, sizeof(before));
@@ -79,7 +81,7 @@ static void state_torn_at_any_byte_is_the_old_or_the_new_one(void **state)
 		}
 		write_file(path, after, len);
 		memory_is(path, &memory[i], &memory[i]);
-		CHECK_OK(signer_state_open(&s, path, &e), e);
+		CHECK_OK(signer_state_open(&s, path, key, &e), e);
 	}
 	signer_state_close(&s);
 }
@@ -90,20 +92,20 @@ static void state_without_a_whole_slot_is_refused(void **state)
 	struct err e = {0};
 	struct signer_state s;
 	const char *path = desk_path(d, "bad.state");
-	CHECK_OK(signer_state_open(&s, path, &e), e);
+	CHECK_OK(signer_state_open(&s, path, key, &e), e);
 	signer_state_close(&s);
 	uint8_t file[8192];
 	size_t len = read_whole(path, file, sizeof(file));
 	file[20] ^= 1;
 	write_file(path, file, len);
-	CHECK_OK(signer_state_open(&s, path, &e), e);	/* the other slot is whole */
+	CHECK_OK(signer_state_open(&s, path, key, &e), e);	/* the other slot is whole */
 	signer_state_close(&s);
 	file[SIGNER_SLOT_APART + 20] ^= 1;
 	write_file(path, file, len);
-	CHECK_FAILS(signer_state_open(&s, path, &e), E_SIGNER_STATE, e);
+	CHECK_FAILS(signer_state_open(&s, path, key, &e), E_SIGNER_STATE, e);
 	write_file(path, "", 0);	/* emptied, which is not the same as new */
-	CHECK_FAILS(signer_state_open(&s, path, &e), E_SIGNER_STATE, e);
-	CHECK_FAILS(signer_state_open(&s, "/nowhere/at/all", &e), E_SIGNER_STATE, e);
+	CHECK_FAILS(signer_state_open(&s, path, key, &e), E_SIGNER_STATE, e);
+	CHECK_FAILS(signer_state_open(&s, "/nowhere/at/all", key, &e), E_SIGNER_STATE, e);
 	assert_int_equal(s.fd, -1);
 }
 
@@ -113,7 +115,7 @@ static void nothing_is_signed_when_the_state_cannot_be_written(void **state)
 	struct err e = {0};
 	struct signer_state s;
 	const struct signer_memory memory = {1, {{1}}, 1};
-	CHECK_OK(signer_state_open(&s, desk_path(d, "ro.state"), &e), e);
+	CHECK_OK(signer_state_open(&s, desk_path(d, "ro.state"), key, &e), e);
 	int writable = s.fd;
 	s.fd = open(desk_path(d, "ro.state"), O_RDONLY);
 	CHECK_FAILS(signer_state_write(&s, &memory, &e), E_SIGNER_STATE, e);
