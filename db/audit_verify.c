@@ -14,7 +14,7 @@ struct verification {
 	struct audit_report *report;
 	struct merkle_edge edge;	/* recomputed */
 	uint64_t proved;	/* size of the last head that fitted */
-	struct query entries;	/* idx, time_ms, type, job, hashes, entry */
+	struct query entries;	/* idx, time_ms, type, job, hashes, entry, archive */
 	struct query heads;	/* size, root, note */
 	bool have_head;	/* heads stands on a row that was not compared yet */
 	const uint64_t *outside_size;
@@ -96,12 +96,26 @@ static void compare_hashes(struct verification *v, uint64_t at, const struct byt
 		misfit(v, at, "the tree's nodes above entry %llu are not the hashes of what is below them", (unsigned long long)at);
 }
 
+/* Of an entry whose body is in an archive the stored hash goes into the tree; whether the body has that hash is the archive's business. */
+static bool kept_leaf(struct verification *v, uint64_t at, size_t len, struct merkle_hash *ret)
+{
+	const void *stored = sqlite3_column_blob(v->entries.stmt, 4);
+	v->report->archived++;
+	if (len || !stored || sqlite3_column_bytes(v->entries.stmt, 4) < MERKLE_HASH) {
+		misfit(v, at, "entry %llu is archived and has a body, or no hash", (unsigned long long)at);
+		return false;
+	}
+	memcpy(ret->h, stored, MERKLE_HASH);
+	return true;
+}
+
 /* Takes the row that `entries` stands on into the tree. */
 static bool take_entry(struct verification *v, struct bytes *computed, struct err *e)
 {
 	sqlite3_stmt *row = v->entries.stmt;
 	uint64_t at = v->edge.size;
 	struct merkle_hash leaf;
+	bool archived = sqlite3_column_type(row, 6) != SQLITE_NULL;
 	if ((uint64_t)sqlite3_column_int64(row, 0) != at) {
 		misfit(v, at, "entry %llu is missing", (unsigned long long)at);
 		return true;
@@ -110,11 +124,13 @@ static bool take_entry(struct verification *v, struct bytes *computed, struct er
 	size_t len = (size_t)sqlite3_column_bytes(row, 5);
 	const char *type = (const char *)sqlite3_column_text(row, 2), *job = (const char *)sqlite3_column_text(row, 3);
 	merkle_leaf(entry ? entry : "", len, &leaf);
+	if (archived && !kept_leaf(v, at, len, &leaf))
+		return true;
 	bytes_clear(computed);
 	if (!merkle_append(&v->edge, &leaf, gather, computed, e))
 		return false;
 	compare_hashes(v, at, computed);
-	if (v->report->fits && !(type && job && entry && audit_entry_names(entry, len, type, job, sqlite3_column_int64(row, 1))))
+	if (v->report->fits && !archived && !(type && job && entry && audit_entry_names(entry, len, type, job, sqlite3_column_int64(row, 1))))
 		misfit(v, at, "type, job or time beside entry %llu are not the entry's own", (unsigned long long)at);
 	return true;
 }
@@ -149,6 +165,20 @@ static void compare_end(struct verification *v)
 		       (unsigned long long)missing);
 }
 
+/* Bodies are missing only where an archive on record has them. */
+static bool compare_archives(struct verification *v, struct err *e)
+{
+	bool row = false;
+	AUTO(query) struct query q = {0};
+	if (!query_open(v->l, "SELECT ifnull(sum(entries), 0) FROM archive", &q, e) || !query_next(&q, &row, e))
+		return false;
+	uint64_t on_record = (uint64_t)sqlite3_column_int64(q.stmt, 0);
+	if (on_record != v->report->archived)
+		misfit(v, UINT64_MAX, "%llu entries have no body, and archives on record have %llu", (unsigned long long)v->report->archived,
+		       (unsigned long long)on_record);
+	return true;
+}
+
 bool audit_verify(struct ledger *l, const uint64_t *outside_size, const struct merkle_hash *outside_root,
 		  struct audit_report *ret, struct err *e)
 {
@@ -156,10 +186,11 @@ bool audit_verify(struct ledger *l, const uint64_t *outside_size, const struct m
 	struct verification v = {.l = l, .report = ret, .outside_size = outside_size, .outside_root = outside_root};
 	*ret = (struct audit_report){.fits = true};
 	bool ok = reading_open(l, &r, e) &&
-		  query_open(l, "SELECT idx, time_ms, type, job, hashes, entry FROM entry ORDER BY idx", &v.entries, e) &&
+		  query_open(l, "SELECT idx, time_ms, type, job, hashes, entry, archive FROM entry ORDER BY idx", &v.entries, e) &&
 		  query_open(l, "SELECT size, root, note FROM checkpoint ORDER BY size, id", &v.heads, e) && run(&v, e);
 	if (ok && ret->fits)
 		compare_end(&v);
+	ok = ok && (!ret->fits || compare_archives(&v, e));
 	ret->entries = v.edge.size;
 	merkle_root(&v.edge, &ret->root);
 	query_fini(&v.entries);

@@ -66,7 +66,9 @@ static json_t *entry_of(uint64_t index, const char *type, const char *job, const
 {
 	AUTO(json) json_t *parsed = NULL;
 	struct err ignored = {0};
-	if (!json_parse(entry, len, &parsed, &ignored))
+	if (!len)
+		parsed = json_pack("{s:{s:s}}", "body", "archived", "in the archive of its lot");
+	else if (!json_parse(entry, len, &parsed, &ignored))
 		parsed = json_object();
 	return entry_json(index, type, job, parsed);
 }

@@ -1,12 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "station/line.h"
 #include "station/base/clock.h"
+#include "station/base/file.h"
 
-#include <errno.h>
 #include <limits.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/stat.h>
 #include <time.h>
 
 void line_dps_setup(const struct config *c, struct dps_setup *ret)
@@ -47,10 +46,8 @@ bool line_open(struct line *l, const struct config *config, const struct launche
 	pthread_cond_init(&l->released, &attr);
 	pthread_condattr_destroy(&attr);
 	line_dps_setup(config, &l->dps_setup);
-	if (mkdir(config->state_dir, 0750) < 0 && errno != EEXIST)
-		return err_errno(e, E_FILE, "making %s", config->state_dir);
-	if (!config_state_path(config, "ledger.db", path, sizeof(path), e) ||
-	    !ledger_open(path, config->log_origin, &l->ledger, e))
+	if (!file_make_directory(config->state_dir, 0750, e) ||
+	    !config_state_path(config, "ledger.db", path, sizeof(path), e) || !ledger_open(path, config->log_origin, &l->ledger, e))
 		return false;
 	return l->mode == MODE_RECHECK ||
 	       (signing_open(&l->signing, &l->launcher, l->ledger, e) && dps_open(&l->dps_setup, &l->dps, e));

@@ -3,12 +3,11 @@
 #include "station/base/clock.h"
 #include "station/base/file.h"
 #include "station/base/text.h"
+#include "station/receipt.h"
 #include "station/way.h"
 
-#include <errno.h>
 #include <limits.h>
 #include <stdio.h>
-#include <sys/stat.h>
 
 static void set_hash(json_t *result, const char *name, const uint8_t hash[static SHA256_SIZE])
 {
@@ -47,6 +46,16 @@ static json_t *result_json(const struct job *j)
 	return result;
 }
 
+/* Of its intent: the verdict follows this, and is under the next checkpoint. */
+static bool write_receipt(const struct job *j, const char *dir, struct err *e)
+{
+	char name[sizeof(j->row.registration_id) + 32];
+	if (j->row.intent_index < 0)
+		return true;
+	snprintf(name, sizeof(name), "%s.intent.tlog-proof", j->row.registration_id);
+	return receipt_write(j->line->ledger, (uint64_t)j->row.intent_index, j->checkpoint, dir, name, e);
+}
+
 bool result_write(const struct job *j, struct err *e)
 {
 	char dir[PATH_MAX], path[2 * PATH_MAX];
@@ -56,9 +65,9 @@ bool result_write(const struct job *j, struct err *e)
 		return err_set(e, E_NOMEM, "the result");
 	if (!config_state_path(j->line->config, "results", dir, sizeof(dir), e))
 		return false;
-	if (mkdir(dir, 0750) < 0 && errno != EEXIST)
-		return err_errno(e, E_FILE, "making %s", dir);
+	if (!file_make_directory(dir, 0750, e))
+		return false;
 	snprintf(path, sizeof(path), "%s/%s.json", dir, j->row.registration_id);
 	return json_canonical(result, &text, e) && bytes_add_text(&text, "\n", e) &&
-	       file_write_atomic(path, text.data, text.len, 0640, e);
+	       file_write_atomic(path, text.data, text.len, 0640, e) && write_receipt(j, dir, e);
 }

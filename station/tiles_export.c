@@ -24,7 +24,7 @@ struct exporter {
 	const char *dir;
 	struct checkpoint head;
 	struct merkle_edge edge;	/* of what was read from the ledger so far, on what lay there before */
-	uint64_t from, next;	/* entries from `from` on are hashed onto the edge; the next one that is expected */
+	uint64_t from, next;	/* so many lie there already; the next entry that is expected */
 	bool writing;
 	struct filling level[LEVELS];
 	struct bytes bundle;
@@ -132,19 +132,21 @@ static bool take_entry(void *ctx, uint64_t index, const char *type, const char *
 	if (index != x->next)
 		return x->ok = err_set(x->e, E_AUDIT, "entry %" PRIu64 " is missing", x->next);
 	x->next++;
+	if (!len)
+		return x->ok = err_set(x->e, E_AUDIT, "the body of entry %" PRIu64 " is in an archive: go on with an export that was begun before",
+				       index);
 	merkle_leaf(entry, len, &leaf);
-	x->ok = (index < x->from || merkle_append(&x->edge, &leaf, NULL, NULL, x->e)) &&
-		(!x->writing || put_entry(x, index, entry, len, &leaf));
+	x->ok = merkle_append(&x->edge, &leaf, NULL, NULL, x->e) && (!x->writing || put_entry(x, index, entry, len, &leaf));
 	return x->ok;
 }
 
-/* Reads the ledger's entries from here to the checkpoint; with what lies there they must give its root. */
-static bool scan(struct exporter *x, struct ledger *l, uint64_t from, struct err *e)
+/* Reads what the ledger has more, up to the checkpoint; with what lies there it must give its root. */
+static bool scan(struct exporter *x, struct ledger *l, struct err *e)
 {
 	struct merkle_hash root;
-	x->next = from;
+	x->next = x->from;
 	x->ok = true;
-	if (!audit_scan(l, from, x->head.size, take_entry, x, e) || !x->ok)
+	if (!audit_scan(l, x->from, x->head.size, take_entry, x, e) || !x->ok)
 		return false;
 	if (x->next != x->head.size)
 		return err_set(e, E_AUDIT, "entry %" PRIu64 " is missing: the checkpoint covers %" PRIu64, x->next, x->head.size);
@@ -154,10 +156,10 @@ static bool scan(struct exporter *x, struct ledger *l, uint64_t from, struct err
 		       x->head.size, x->from);
 }
 
-/* What the levels above the entries hold of unfinished tiles. */
+/* What lies there of tiles that are not full yet. */
 static bool load_levels(struct exporter *x, struct tiles *there, struct err *e)
 {
-	for (unsigned level = 1; level < LEVELS; level++) {
+	for (unsigned level = 0; level < LEVELS; level++) {
 		uint64_t count = x->from >> (8 * level);
 		struct filling *f = &x->level[level];
 		f->n = count / TILES_WIDTH;
@@ -165,6 +167,36 @@ static bool load_levels(struct exporter *x, struct tiles *there, struct err *e)
 			if (!tiles_read(there, 8 * level, f->n * TILES_WIDTH + f->count, &f->hash[f->count], e))
 				return false;
 	}
+	return true;
+}
+
+/* The entries of the last bundle, as they lie there: each must have the hash that its tile has. */
+static bool load_bundle(struct exporter *x, struct err *e)
+{
+	const struct filling *f = &x->level[0];
+	struct merkle_hash leaf;
+	char path[PATH_MAX];
+	size_t at = 0;
+	if (!f->count)
+		return true;
+	if (!tiles_path(x->dir, TILES_ENTRIES, f->n, f->count, path, e))
+		return false;
+	if (access(path, F_OK) != 0 && !tiles_path(x->dir, TILES_ENTRIES, f->n, TILES_WIDTH, path, e))
+		return false;
+	if (!file_read(path, &x->bundle, e))
+		return false;
+	for (unsigned i = 0; i < f->count; i++) {
+		const uint8_t *size = x->bundle.data + at;
+		size_t len = at + 2 <= x->bundle.len ? (size_t)(size[0] << 8 | size[1]) : x->bundle.len;
+		if (at + 2 + len > x->bundle.len)
+			return err_set(e, E_AUDIT, "%s is cut off", path);
+		merkle_leaf(size + 2, len, &leaf);
+		if (memcmp(&leaf, &f->hash[i], sizeof(leaf)) != 0)
+			return err_set(e, E_AUDIT, "entry %" PRIu64 " in %s is not the one that its tile names", f->n * TILES_WIDTH + i, path);
+		at += 2 + len;
+	}
+	x->bundle.data[at] = 0;
+	x->bundle.len = at;	/* an export that was interrupted may have left the full one */
 	return true;
 }
 
@@ -185,12 +217,11 @@ static bool write_rest(struct exporter *x)
 static bool add_entries(struct exporter *x, struct ledger *l, struct tiles *there, struct err *e)
 {
 	struct merkle_edge before = x->edge;
-	if (!scan(x, l, x->from, e))
+	if (!scan(x, l, e) || !load_levels(x, there, e) || !load_bundle(x, e))
 		return false;
 	x->edge = before;
 	x->writing = true;
-	x->level[0].n = x->from / TILES_WIDTH;
-	return load_levels(x, there, e) && scan(x, l, x->level[0].n * TILES_WIDTH, e) && write_rest(x);
+	return scan(x, l, e) && write_rest(x);
 }
 
 /* The tree that lies there, by its own checkpoint. */

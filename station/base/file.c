@@ -40,7 +40,7 @@ bool file_read(const char *path, struct bytes *ret, struct err *e)
 	return read_all(fd, path, ret, e);
 }
 
-static bool sync_directory_of(const char *path, struct err *e)
+bool file_sync_directory_of(const char *path, struct err *e)
 {
 	char copy[PATH_MAX];
 	snprintf(copy, sizeof(copy), "%s", path);
@@ -77,7 +77,14 @@ bool file_write_atomic(const char *path, const void *data, size_t len, mode_t mo
 		unlink(tmp);
 		return false;
 	}
-	return sync_directory_of(path, e);
+	return file_sync_directory_of(path, e);
+}
+
+bool file_make_directory(const char *path, mode_t mode, struct err *e)
+{
+	if (mkdir(path, mode) == 0)
+		return file_sync_directory_of(path, e);
+	return errno == EEXIST || err_errno(e, E_FILE, "making %s", path);
 }
 
 bool secret_is_reference(const char *text)

@@ -18,4 +18,12 @@ struct span {
 void sha256(const struct span *parts, size_t count, uint8_t out[static SHA256_SIZE]);
 void sha256_of(const void *data, size_t len, uint8_t out[static SHA256_SIZE]);
 
+/* The same for what comes bit by bit. */
+struct sha256_run {
+	uint64_t inside[16];
+};
+void sha256_begin(struct sha256_run *run);
+void sha256_add(struct sha256_run *run, const void *data, size_t len);
+void sha256_end(struct sha256_run *run, uint8_t out[static SHA256_SIZE]);
+
 #endif

@@ -8,11 +8,9 @@
 #include "station/line.h"
 #include "station/shift/label.h"
 
-#include <errno.h>
 #include <limits.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/stat.h>
 
 #define HANDOVER_MAX ((size_t)1 << 30)
 
@@ -163,8 +161,8 @@ static bool write_files(const struct writing *w, const struct checkpoint_reply *
 	char name[LOT_ID + 8];
 	if (!whole)
 		return err_set(e, E_NOMEM, "hand-over");
-	if (mkdir(w->l->config->handover_dir, 0750) < 0 && errno != EEXIST)
-		return err_errno(e, E_FILE, "making %s", w->l->config->handover_dir);
+	if (!file_make_directory(w->l->config->handover_dir, 0750, e))
+		return false;
 	snprintf(name, sizeof(name), "%s.csv", w->lot->id);
 	snprintf(w->sums->file, sizeof(w->sums->file), "%s.json", w->lot->id);
 	return csv_of(w->units, &csv, e) && json_canonical(whole, &text, e) && bytes_add_text(&text, "\n", e) &&

@@ -226,7 +226,7 @@ static void a_naive_edit_is_refused_by_the_file_itself(void **state)
 	static const char *const edits[] = {
 		"UPDATE entry SET entry = x'00' WHERE idx = 3",
 		"DELETE FROM entry WHERE idx = 9",
-		"REPLACE INTO entry SELECT idx, 0, type, job, hashes, entry FROM entry WHERE idx = 9",
+		"REPLACE INTO entry SELECT idx, 0, type, job, hashes, entry, NULL FROM entry WHERE idx = 9",
 		"DELETE FROM checkpoint",
 		"UPDATE checkpoint SET note = ''",
 		"REPLACE INTO checkpoint SELECT id, 1, root, note, 0 FROM checkpoint",
