@@ -45,6 +45,7 @@ bool receipt_of_entry(struct ledger *l, uint64_t index, const char *note, struct
 		return err_set(e, E_TEXT, "entry %" PRIu64 " is under no checkpoint yet: the newest covers %" PRIu64, index, head.size);
 	bool ok = audit_scan(l, index, index + 1, copy_entry, &c, e) && c.ok &&
 		  (c.found || err_set(e, E_AUDIT, "entry %" PRIu64 " is missing", index)) &&
+		  (c.entry.len || err_set(e, E_TEXT, "the body of entry %" PRIu64 " is in an archive", index)) &&
 		  write_text(l, index, &head, note, &c.entry, ret, e);
 	bytes_fini(&c.entry);
 	return ok;

@@ -46,14 +46,19 @@ static json_t *result_json(const struct job *j)
 	return result;
 }
 
-/* Of its intent: the verdict follows this, and is under the next checkpoint. */
+/* Of its intent: the verdict follows this, and is under the next checkpoint. A unit whose entries are in an archive keeps the receipt
+ * that it has. */
 static bool write_receipt(const struct job *j, const char *dir, struct err *e)
 {
 	char name[sizeof(j->row.registration_id) + 32];
+	struct err cause = {0};
 	if (j->row.intent_index < 0)
 		return true;
 	snprintf(name, sizeof(name), "%s.intent.tlog-proof", j->row.registration_id);
-	return receipt_write(j->line->ledger, (uint64_t)j->row.intent_index, j->checkpoint, dir, name, e);
+	if (receipt_write(j->line->ledger, (uint64_t)j->row.intent_index, j->checkpoint, dir, name, &cause) || cause.code == E_TEXT)
+		return true;
+	*e = cause;
+	return false;
 }
 
 bool result_write(const struct job *j, struct err *e)

@@ -35,10 +35,10 @@ MAY = {
 DOORS = {
     r"libusb": ["drivers/usb.c"],
     r"termios": ["drivers/serial.c"],
-    r"tss2/": ["drivers/tpm_sapi.h", "drivers/tcti_usb.h"],
+    r"tss2/": ["drivers/tpm_sapi.h", "drivers/tcti_usb.h", "certs/own_tpm"],
     r"curl/": ["station/net/http.c"],
     r"sqlite3": ["db/"],
-    r"openssl/": ["certs/", "station/base/sha256.c"],
+    r"openssl/": ["certs/", "station/base/sha256.c", "station/auditor/station-verify.c"],
     r"seccomp": ["station/base/lockdown.c"],
     r"ini\.h": ["station/config.c"],
     r"n?cursesw?": ["ui/term.c"],
@@ -51,6 +51,7 @@ BANNED = ["strcpy", "strcat", "sprintf", "vsprintf", "gets", "strtok", "localtim
           "mktemp", "tmpnam", "alloca", "atoi", "atol", "rand", "srand"]
 
 FILE_MAX = 600
+LONGER = {"station/auditor/station-verify.c": 700}      # by purpose one file, which an auditor reads and builds alone
 FUNCTION_MAX = 80
 LINE_MAX = 132
 
@@ -125,7 +126,7 @@ def too_long(root):
     for path in sources(root, ".c", ".h"):
         name = path.relative_to(root)
         lines = path.read_text().splitlines()
-        if len(lines) > FILE_MAX:
+        if len(lines) > LONGER.get(name.as_posix(), FILE_MAX):
             yield "%s: %d lines" % (name, len(lines))
         for number, line in enumerate(lines, 1):
             if len(line) > LINE_MAX:
