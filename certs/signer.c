@@ -7,6 +7,7 @@
 #include "certs/ossl.h"
 #include "certs/signer_clock.h"
 #include "certs/signer_warm.h"
+#include "station/base/file.h"
 #include "station/base/json.h"
 #include "station/base/text.h"
 
@@ -93,12 +94,21 @@ static bool take_profiles(struct signer *s, const struct signer_setup *setup, st
 	return true;
 }
 
+static bool take_order_key(const char *path, char **ret, struct err *e)
+{
+	AUTO(bytes) struct bytes text = {.max = 512};
+	if (!file_read(path, &text, e))
+		return err_in(e, "a key of those who sign orders");
+	*ret = strndup(bytes_text(&text), strcspn(bytes_text(&text), "\r\n"));
+	return *ret || err_set(e, E_NOMEM, "keys of orders");
+}
+
 static bool take_order_keys(struct signer *s, const struct signer_setup *setup, struct err *e)
 {
-	for (int i = 0; i < 2 && setup->order_vkey[0] && setup->order_vkey[1]; i++)
-		if (!(s->order_vkey[i] = strdup(setup->order_vkey[i])))
-			return err_set(e, E_NOMEM, "keys of orders");
-	return true;
+	const char *const *path = setup->order_key_path;
+	if (!path[0] || !path[0][0])
+		return true;
+	return take_order_key(path[0], &s->order_vkey[0], e) && take_order_key(path[1], &s->order_vkey[1], e);
 }
 
 /* What a production line may not do without, said here as well: the configuration is the line's. */

@@ -35,7 +35,8 @@ struct signer_setup {
 	struct custody_setup custody;	/* the issuing CA's key, and the anchor of the count */
 	const char *log_key_path;	/* encrypted PEM, Ed25519, custody's passphrase: signs checkpoints */
 	const char *state_path;	/* signer.state; made if absent and there is no anchor. signer.counted beside it */
-	const char *order_vkey[2];	/* who signs orders; NULL: orders are not signed here, and not counted by the signer */
+	const char *order_key_path[2];	/* the verifier keys of those who sign orders, a line of text each; NULL or "": orders are not
+					   signed here, and not counted by the signer */
 	uint32_t lease;		/* identities per step of the anchor, at least 1 */
 	bool production;	/* wants a key in hardware, an anchor and signed orders: E_CUSTODY */
 	const char *origin;	/* the log's name in checkpoints, such as "line-1.example/station" */

@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "station/launcher.h"
-#include "certs/signer.h"
 #include "certs/verifier.h"
 #include "certs/warm.h"
 #include "drivers/sandbox.h"
 #include "drivers/serial.h"
 #include "drivers/wrap.h"
+#include "station/signer_settings.h"
 #include "station/base/clock.h"
 #include "station/base/lockdown.h"
 #include "station/base/log.h"
@@ -24,6 +24,7 @@
 #include <sys/wait.h>
 
 #define JOBS_MAX (2 * CONFIG_SLOTS_MAX)
+#define SIGNER_END_MS 2000
 
 enum { ASK_SIGNER = 1, ASK_JOB, REPORT_ENDED };
 
@@ -183,37 +184,21 @@ static void launch_job(struct office *o, const struct ask_job *ask, const int fd
 	close(pair[1]);
 }
 
-/* There is one signer at a time: one that hangs would keep its memory's file locked. */
+/* There is one signer at a time: one that hangs would keep its memory's file locked. It is given a moment to end by itself, since a
+ * signer that is killed forfeits what it leased of an order. */
 static void end_signer(struct office *o)
 {
 	if (o->signer <= 0)
 		return;
+	for (int64_t until_ms = clock_steady_ms() + SIGNER_END_MS; clock_left_ms(until_ms) > 0; clock_sleep_ms(2))
+		if (waitpid(o->signer, NULL, WNOHANG) == o->signer) {
+			o->signer = 0;
+			return;
+		}
 	kill(o->signer, SIGKILL);
 	while (waitpid(o->signer, NULL, 0) < 0 && errno == EINTR)
 		continue;
 	o->signer = 0;
-}
-
-/* The signer's setup out of the configuration; texts and profiles are lent from config and `profiles`. */
-static void signer_setup_of(const struct config *config, struct signer_profile *profiles, struct signer_setup *ret)
-{
-	char *path = NULL;
-	for (size_t i = 0; i < config->profile_count; i++) {
-		memcpy(profiles[i].name, config->profile[i].name, sizeof(profiles[i].name));
-		profiles[i].validity_days = config->profile[i].validity_days;
-		profiles[i].kind = config->profile[i].attestation == ATTEST_TPM ? INTENT_PERMIT : INTENT_LEAF;
-	}
-	*ret = (struct signer_setup){
-		.chain_path = config->ca_chain,
-		.custody = {.key_uri = config->ca_key, .anchor_uri = config->custody_anchor, .passphrase = config->ca_passphrase,
-			    .pin = config->custody_pin, .token_socket = config->custody_token_socket, .tcti = config->custody_tcti},
-		.log_key_path = config->ca_log_key, .origin = config->log_origin,
-		.issue_until_ms = config->ca_issue_until_ms, .profiles = profiles, .profile_count = config->profile_count,
-	};
-	/* The setup lives as long as the signer's process. */
-	if (asprintf(&path, "%s/signer.state", config->state_dir) < 0)
-		path = NULL;
-	ret->state_path = path;
 }
 
 static void launch_signer(struct office *o, int fd)
@@ -225,10 +210,11 @@ static void launch_signer(struct office *o, int fd)
 	if (pid != 0)
 		return;
 	become_child(o, "st-signer");
-	struct signer_profile profiles[CONFIG_PROFILES_MAX];
-	struct signer_setup setup;
-	signer_setup_of(o->config, profiles, &setup);
-	signer_child(fd, &setup);
+	struct signer_settings settings;
+	struct err e = {0}, ignored = {0};
+	if (!signer_settings_of(o->config, &settings, &e))
+		_exit(wire_send_err(fd, &e, clock_steady_ms() + 1000, &ignored) ? 1 : 2);
+	signer_child(fd, &settings.setup);
 }
 
 static void end_job(struct launched *row)

@@ -4,10 +4,29 @@
 #include "station/base/clock.h"
 #include "station/base/log.h"
 
+#include <stdlib.h>
 #include <string.h>
 
 #define SIGNER_READY_MS 30000	/* a passphrase is stretched on purpose */
 #define SIGNER_ANSWER_MS 10000
+
+static bool ask_order(struct signing *s, struct order_reply *ret, struct err *e)
+{
+	return signer_client_order(s->fd, clock_steady_ms() + SIGNER_ANSWER_MS, &s->order, ret, e);
+}
+
+/* The order that is worked on, to a signer that is new. One that has ended meanwhile is found when a unit asks under it. */
+static bool hand_order(struct signing *s, struct err *e)
+{
+	struct order_reply ignored;
+	struct err why = {0};
+	if (!s->order.len || ask_order(s, &ignored, &why))
+		return true;
+	if (why.code == E_ORDER_TERMS)
+		return true;
+	*e = why;
+	return false;
+}
 
 /* Others read the chain in s->info without the lock: it is written once, and a later signer must be the same. */
 static bool start(struct signing *s, struct err *e)
@@ -24,7 +43,7 @@ static bool start(struct signing *s, struct err *e)
 		return err_set(e, E_CA_FILE, "the issuing CA was changed while the line runs");
 	s->info.head_size = now.head_size;
 	s->info.head_root = now.head_root;
-	return true;
+	return hand_order(s, e);
 }
 
 /* The ledger's head, and the proof that it extends the newest head that the signer knows. */
@@ -86,6 +105,8 @@ static bool ask_once(struct signing *s, question *ask, void *ctx, struct err *e)
 	uint64_t size;
 	struct merkle_hash root;
 	struct merkle_proof consistency = {0};
+	if (s->fd < 0 && !start(s, e))
+		return false;
 	if (!ledger_head(s, &size, &root, &consistency, e))
 		return false;
 	if (!ask(s, ctx, size, &root, &consistency, e))
@@ -105,18 +126,122 @@ static void blame_signer(struct err *e)
 	err_set(e, E_SIGN, "the signer was lost twice: %s", cause.what);
 }
 
-static bool ask_signer(struct signing *s, question *ask, void *ctx, struct err *e)
+static bool is_lost(const struct err *e)
 {
-	pthread_mutex_lock(&s->lock);
+	return e->code == E_CHILD_LOST || e->code == E_CHILD_SILENT;
+}
+
+static void close_signer(struct signing *s)
+{
+	if (s->fd >= 0)
+		close(s->fd);
+	s->fd = -1;
+}
+
+static bool ask_locked(struct signing *s, question *ask, void *ctx, struct err *e)
+{
 	bool ok = ask_once(s, ask, ctx, e);
-	if (!ok && (e->code == E_CHILD_LOST || e->code == E_CHILD_SILENT)) {
+	if (!ok && is_lost(e)) {
 		/* Its state file says what it accepted before it was lost; the same request again is harmless. */
 		log_err(LOG_LEVEL_WARN, e, "the signer was lost, starting another");
 		err_clear(e);
-		ok = start(s, e) && ask_once(s, ask, ctx, e);
+		close_signer(s);
+		ok = ask_once(s, ask, ctx, e);
 		if (!ok)
 			blame_signer(e);
 	}
+	/* What holds the key is gone, and with it the descriptor that this signer has: the next one opens another. */
+	if (!ok && e->code == E_TOKEN_GONE)
+		close_signer(s);
+	return ok;
+}
+
+/* An entry of the log as a clock request: two people stood for the clock. */
+struct clock_question {
+	uint64_t index;
+	struct clock_request req;
+};
+
+static bool take_clock_entry(void *ctx, uint64_t index, const char *type, const char *job, const void *entry, size_t len)
+{
+	struct clock_question *q = ctx;
+	(void)type, (void)job;
+	if (len > sizeof(q->req.entry))
+		return false;
+	q->index = index;
+	q->req.len = (uint32_t)len;
+	memcpy(q->req.entry, entry, len);
+	return true;
+}
+
+static bool ask_clock(struct signing *s, void *ctx, uint64_t size, const struct merkle_hash *root,
+		      const struct merkle_proof *consistency, struct err *e)
+{
+	struct clock_question *q = ctx;
+	q->req.receipt = (struct receipt){.index = q->index, .size = size, .root = *root, .consistency = *consistency};
+	return audit_prove_inclusion(s->ledger, q->index, size, &q->req.receipt.inclusion, e) &&
+	       signer_client_clock(s->fd, clock_steady_ms() + SIGNER_ANSWER_MS, &q->req, e);
+}
+
+/* True if two people stood for the clock, and the signer takes their word. */
+static bool clock_was_accepted(struct signing *s)
+{
+	struct clock_question q = {0};
+	struct err ignored = {0};
+	AUTO(bytes) struct bytes index = {.max = 24};
+	if (!ledger_recall(s->ledger, SIGNING_CLOCK_FACT, &index, &ignored) || !index.len)
+		return false;
+	uint64_t at = strtoull(bytes_text(&index), NULL, 10);
+	return audit_scan(s->ledger, at, at + 1, take_clock_entry, &q, &ignored) && q.req.len && ask_locked(s, ask_clock, &q, &ignored);
+}
+
+static bool ask_signer(struct signing *s, question *ask, void *ctx, struct err *e)
+{
+	struct err again = {0};
+	pthread_mutex_lock(&s->lock);
+	bool ok = ask_locked(s, ask, ctx, e);
+	if (!ok && e->code == E_CLOCK_REFUSED && clock_was_accepted(s)) {
+		ok = ask_locked(s, ask, ctx, &again);
+		*e = again;
+	}
+	pthread_mutex_unlock(&s->lock);
+	return ok;
+}
+
+/* ---- orders ---- */
+
+/* An order says nothing of the log, so the head stays what it was. */
+static bool ask_order_locked(struct signing *s, struct order_reply *ret, struct err *e)
+{
+	if (s->fd < 0 && !start(s, e))
+		return false;
+	if (ask_order(s, ret, e))
+		return true;
+	if (!is_lost(e))
+		return false;
+	err_clear(e);
+	close_signer(s);
+	return start(s, e) && ask_order(s, ret, e);
+}
+
+bool signing_order(struct signing *s, const void *note, size_t len, struct order_reply *ret, struct err *e)
+{
+	if (len > sizeof(s->order.note))
+		return err_set(e, E_ORDER, "a signed order of more than %zu bytes", sizeof(s->order.note));
+	pthread_mutex_lock(&s->lock);
+	s->order = (struct order_request){.len = (uint32_t)len};
+	memcpy(s->order.note, note, len);
+	bool ok = ask_order_locked(s, ret, e);
+	if (!ok)
+		s->order.len = 0;
+	pthread_mutex_unlock(&s->lock);
+	return ok;
+}
+
+bool signing_order_left(struct signing *s, struct order_reply *ret, struct err *e)
+{
+	pthread_mutex_lock(&s->lock);
+	bool ok = (s->order.len || err_set(e, E_NO_LOT, "no signed order is worked on")) && ask_order_locked(s, ret, e);
 	pthread_mutex_unlock(&s->lock);
 	return ok;
 }

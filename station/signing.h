@@ -10,11 +10,14 @@
 
 #include <pthread.h>
 
+/* The fact of the ledger (ledger_remember) that names the newest entry "clock.accepted", by its index. */
+#define SIGNING_CLOCK_FACT "clock.accepted"
+
 struct signing {
 	pthread_mutex_t lock;
 	const struct launcher *launcher;
 	struct ledger *ledger;
-	int fd;
+	int fd;			/* -1: the next question starts a signer */
 	struct signer_info info;	/* head kept current */
 	struct order_request order;	/* the order that is worked on, handed to each new signer; .len 0 without one */
 };
