@@ -89,19 +89,23 @@ bool note_key_derive(const struct note_key *k, const char *purpose, uint8_t ret[
 	return true;
 }
 
+bool note_key_sign_text(const struct note_key *k, const void *text, size_t len, struct bytes *ret, struct err *e)
+{
+	uint8_t signature[NOTE_ID_SIZE + SIGNATURE_SIZE];
+	size_t signed_len = SIGNATURE_SIZE;
+	AUTO(md_ctx) EVP_MD_CTX *ctx = EVP_MD_CTX_new();
+	if (!ctx || !EVP_DigestSignInit(ctx, NULL, NULL, NULL, k->pkey) ||
+	    !EVP_DigestSign(ctx, signature + NOTE_ID_SIZE, &signed_len, text, len) || signed_len != SIGNATURE_SIZE)
+		return ossl_err(e, E_SIGN, "signing a note");
+	memcpy(signature, k->id, NOTE_ID_SIZE);
+	return bytes_printf(ret, e, "\u2014 %s ", k->name) && base64_encode(signature, sizeof(signature), ret, e) &&
+	       bytes_add_text(ret, "\n", e);
+}
+
 bool note_key_sign(const struct note_key *k, uint64_t size, const struct merkle_hash *root, const char *lines, struct bytes *ret,
 		   struct err *e)
 {
-	uint8_t signature[NOTE_ID_SIZE + SIGNATURE_SIZE];
-	size_t len = SIGNATURE_SIZE;
 	AUTO(bytes) struct bytes text = {0};
-	if (!checkpoint_text(k->name, size, root, lines, &text, e))
-		return false;
-	AUTO(md_ctx) EVP_MD_CTX *ctx = EVP_MD_CTX_new();
-	if (!ctx || !EVP_DigestSignInit(ctx, NULL, NULL, NULL, k->pkey) ||
-	    !EVP_DigestSign(ctx, signature + NOTE_ID_SIZE, &len, text.data, text.len) || len != SIGNATURE_SIZE)
-		return ossl_err(e, E_SIGN, "signing a checkpoint");
-	memcpy(signature, k->id, NOTE_ID_SIZE);
-	return bytes_add(ret, text.data, text.len, e) && bytes_printf(ret, e, "\n\u2014 %s ", k->name) &&
-	       base64_encode(signature, sizeof(signature), ret, e) && bytes_add_text(ret, "\n", e);
+	return checkpoint_text(k->name, size, root, lines, &text, e) && bytes_add(ret, text.data, text.len, e) &&
+	       bytes_add_text(ret, "\n", e) && note_key_sign_text(k, text.data, text.len, ret, e);
 }

@@ -38,6 +38,9 @@ struct order_terms {
 WARN_UNUSED bool order_note_open(const char *note, size_t len, const char *vkey_1, const char *vkey_2, struct order_terms *ret,
 				 struct err *e);
 
+/* The terms without asking who signed, for people who look at an order or sign it: of a note, or of its text alone. E_ORDER. */
+WARN_UNUSED bool order_note_read(const char *note, size_t len, struct order_terms *ret, struct err *e);
+
 /* The line of JSON with its line end: what is signed. E_ORDER if a term is out of bounds. */
 WARN_UNUSED bool order_note_text(const struct order_terms *terms, struct bytes *ret, struct err *e);
 

@@ -2,6 +2,7 @@
 /* The kinds of value: each checks a text and writes a field. Texts of the file stand in messages
  * only where they cannot be a secret. */
 #include "station/config_table.h"
+#include "station/base/clock.h"
 #include "drivers/wrap.h"
 #include "station/base/file.h"
 #include "station/base/text.h"
@@ -172,13 +173,10 @@ bool value_handle(const struct config_value *v, struct err *e)
 
 bool value_last_day(const struct config_value *v, struct err *e)
 {
-	struct tm tm = {0}, day;
-	const char *end = strlen(v->text) == 10 ? strptime(v->text, "%Y-%m-%d", &tm) : NULL;
-	day = tm;
-	time_t start = timegm(&tm);	/* would turn February 30 into March 1 or 2 */
-	if (!end || *end || tm.tm_mday != day.tm_mday || tm.tm_mon != day.tm_mon || tm.tm_year < 70)
+	int64_t start_ms;
+	if (!clock_parse_day(v->text, &start_ms))
 		return err_set(e, E_CONFIG, "%s must be a day as YYYY-MM-DD", v->row->name);
-	*(int64_t *)v->to = ((int64_t)start + 86400) * 1000 - 1;
+	*(int64_t *)v->to = start_ms + CLOCK_DAY_MS - 1;
 	return true;
 }
 

@@ -2,6 +2,7 @@
 #include "station/base/clock.h"
 
 #include <stdio.h>
+#include <string.h>
 #include <time.h>
 
 static int64_t now_ms(clockid_t id)
@@ -30,6 +31,31 @@ void clock_text(int64_t wall_ms, char out[static CLOCK_TEXT])
 	gmtime_r(&s, &tm);
 	strftime(date, sizeof(date), "%Y-%m-%dT%H:%M:%S", &tm);
 	snprintf(out, CLOCK_TEXT, "%s.%03dZ", date, ms);
+}
+
+bool clock_parse_day(const char *text, int64_t *ret_ms)
+{
+	struct tm tm = {0};
+	const char *end = strlen(text) == 10 ? strptime(text, "%Y-%m-%d", &tm) : NULL;
+	const struct tm day = tm;
+	int64_t start = timegm(&tm);	/* would turn February 30 into March 1 or 2 */
+	if (!end || *end || tm.tm_mday != day.tm_mday || tm.tm_mon != day.tm_mon || tm.tm_year < 70)
+		return false;
+	*ret_ms = start * 1000;
+	return true;
+}
+
+bool clock_parse(const char *text, int64_t *ret_ms)
+{
+	struct tm tm = {0};
+	char again[CLOCK_TEXT];
+	int ms = 0;
+	const char *end = strlen(text) == 24 ? strptime(text, "%Y-%m-%dT%H:%M:%S", &tm) : NULL;
+	if (!end || sscanf(end, ".%3dZ", &ms) != 1 || ms < 0)
+		return false;
+	*ret_ms = (int64_t)timegm(&tm) * 1000 + ms;
+	clock_text(*ret_ms, again);
+	return !strcmp(again, text);
 }
 
 int clock_left_ms(int64_t deadline_ms)
