@@ -36,6 +36,7 @@ sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "sim"))
 from factory import BenchError, Factory, Line, built, children, wait_until  # noqa: E402
 from mes import Mes  # noqa: E402
 from sim import SOURCE, sanitizer_of  # noqa: E402
+from trail import Trail  # noqa: E402
 
 STAGES = 3      # rows that happen at the same time, beside the line with all UNITS
 DEVICES = 30    # good ones, of each stage
@@ -610,6 +611,69 @@ def a_state_directory_that_cannot_be_written(stage):
     config = stage.config("directory")
     (stage.state("directory") / "ledger.db").mkdir(parents=True)
     return stage.run_says(config)
+
+
+# --- a witness of the audit log
+
+@contextlib.contextmanager
+def witnessed(sizes):
+    """A log that was signed at these sizes, its export at each, and a witness who saw the last."""
+    with Trail() as trail:
+        before = 0
+        for size in sizes:
+            trail.fill(size - before)
+            before = size
+            shutil.copy(trail.ledger, trail.dir / ("at-%d.db" % size))
+            trail.export(trail.dir / ("tiles-%d" % size))
+        trail.verb("witness", "init", trail.dir / "witness", "--name", "witness.test", "--passphrase", trail.passphrase)
+        trail.verb("witness", "watch", trail.dir / "witness", trail.vkey)
+        cosign(trail, "tiles-%d" % before, 0)
+        yield trail
+
+
+def cosign(trail, log, status=1):
+    return trail.verb("witness", "cosign", trail.dir / "witness", trail.dir / log, "--passphrase", trail.passphrase, "--out",
+                      trail.dir / "cosigned", status=status)
+
+
+@happens("E_WITNESS_LOG")
+def a_log_that_another_key_signs(stage):
+    with witnessed([10]) as trail:
+        trail.make_ca("other")
+        trail.fill(20, ledger=trail.dir / "other.db", ca="other")
+        trail.vkey = trail.dir / "other/log.vkey"
+        trail.export(trail.dir / "tiles", trail.dir / "other.db")
+        return cosign(trail, "tiles")
+
+
+@happens("E_WITNESS_SHORT")
+def a_log_of_yesterday(stage):
+    with witnessed([10, 20]) as trail:
+        return cosign(trail, "tiles-10")
+
+
+@happens("E_WITNESS_FORK")
+def a_log_that_was_forked(stage):
+    with witnessed([10, 20]) as trail:
+        trail.fill(15, word="two", ledger=trail.dir / "at-10.db")
+        trail.export(trail.dir / "forked", trail.dir / "at-10.db")
+        return cosign(trail, "forked")
+
+
+@happens("E_WITNESS_OLD")
+def a_proof_that_begins_elsewhere(stage):
+    with witnessed([10, 20]) as trail:
+        (trail.dir / "proof").write_text(trail.verb("audit", "consistency", "--ledger", trail.ledger, "--from", 10))
+        return cosign(trail, "proof")
+
+
+@happens("E_WITNESS_MEMORY")
+def a_witness_whose_memory_somebody_wrote(stage):
+    """The log's key signed the older head too, but not this witness."""
+    with witnessed([10, 20]) as trail:
+        memory, = (trail.dir / "witness").glob("*.log")
+        memory.write_text(trail.vkey.read_text() + (trail.dir / "tiles-10/checkpoint").read_text())
+        return cosign(trail, "tiles-10")
 
 
 # --- the cloud
