@@ -304,6 +304,18 @@ static struct order_terms *order_room(struct signer *s, const char *number, int6
 	return room;
 }
 
+static struct order_reply left_of(const struct signer *s, const char *number)
+{
+	const struct order_terms *o = order_find(s, number);
+	struct order_reply left = {0};
+	if (!o)
+		return left;
+	left.allowed = o->count + o->scrap;
+	left.replace_allowed = o->replace;
+	count_of_order(&s->count, o, &left.used, &left.replaced);
+	return left;
+}
+
 bool signer_order(struct signer *s, const struct order_request *req, int64_t now_ms, struct order_reply *ret, struct err *e)
 {
 	struct order_terms terms;
@@ -316,8 +328,7 @@ bool signer_order(struct signer *s, const struct order_request *req, int64_t now
 	if (!room)
 		return err_set(e, E_ORDER_TERMS, "%d orders are being worked on already", SIGNER_ORDERS);
 	*room = terms;
-	*ret = (struct order_reply){.allowed = terms.count + terms.scrap, .replace_allowed = terms.replace};
-	count_of_order(&s->count, &terms, &ret->used, &ret->replaced);
+	*ret = left_of(s, terms.number);
 	return true;
 }
 
@@ -363,6 +374,7 @@ bool signer_leaf(struct signer *s, const struct leaf_request *req, int64_t now_m
 	    !issue_sign(&s->ca, &tbs, ret->der, &len, e))
 		return false;
 	ret->len = (uint32_t)len;
+	ret->order = left_of(s, req->intent.order);
 	return true;
 }
 
@@ -373,6 +385,7 @@ bool signer_permit(struct signer *s, const struct leaf_request *req, int64_t now
 	    !issue_id_is_valid(req->intent.registration_id, e) || !count_intent(s, req, now_ms, e))
 		return false;
 	ret->signed_count = s->count.state.now.signed_count;
+	ret->order = left_of(s, req->intent.order);
 	return true;
 }
 

@@ -67,24 +67,26 @@ struct leaf_request {
 	struct receipt receipt;
 };
 
+/* What the signer has counted of an order; zeros where it knows none. */
+struct order_reply {
+	uint32_t allowed, used;	/* count and scrap; and what is forfeited counts as used */
+	uint32_t replace_allowed, replaced;
+};
+
 struct leaf_reply {
+	struct order_reply order;	/* after this one */
 	uint32_t len;
 	uint8_t der[SIGNER_CERT_MAX];
 };
 
 struct permit_reply {
-	uint64_t signed_count;	/* after this one */
+	struct order_reply order;	/* after this one */
+	uint64_t signed_count;
 };
 
 struct order_request {
 	uint32_t len;
 	char note[ORDER_NOTE_MAX];
-};
-
-/* What the signer has counted of an order. */
-struct order_reply {
-	uint32_t allowed, used;	/* count and scrap; and what is forfeited counts as used */
-	uint32_t replace_allowed, replaced;
 };
 
 struct checkpoint_request {

@@ -6,9 +6,9 @@
 #include <string.h>
 
 #define ORDER_TEXT_MAX ((size_t)16 << 20)
-#define ROW_NAMES "id, product, profile, count, order_sha256, state, opened_by, closed_by, opened_ms, closed_ms, \"order\""
+#define ROW_NAMES "id, product, profile, count, order_sha256, state, opened_by, closed_by, opened_ms, closed_ms, \"order\", scrap"
 #define SELECT_LOT "SELECT " ROW_NAMES " FROM lot "
-enum { AT_ID, AT_PRODUCT, AT_PROFILE, AT_COUNT, AT_SHA256, AT_STATE, AT_OPENED_BY, AT_CLOSED_BY, AT_OPENED, AT_CLOSED, AT_ORDER };
+enum { AT_ID, AT_PRODUCT, AT_PROFILE, AT_COUNT, AT_SHA256, AT_STATE, AT_OPENED_BY, AT_CLOSED_BY, AT_OPENED, AT_CLOSED, AT_ORDER, AT_SCRAP };
 
 static const char *const states[] = {
 	[LOT_OPEN] = "open", [LOT_CLOSED] = "closed", [LOT_REVERTING] = "reverting", [LOT_REVERTED] = "reverted",
@@ -55,6 +55,7 @@ static bool read_row(struct query *q, struct lot_row *ret, struct err *e)
 	if (!fits)
 		return err_set(e, E_DB_CORRUPT, "lot \"%.64s\" is not in its form", ret->id);
 	ret->count = (uint32_t)count;
+	ret->scrap = (uint32_t)sqlite3_column_int64(q->stmt, AT_SCRAP);
 	ret->opened_ms = sqlite3_column_int64(q->stmt, AT_OPENED);
 	ret->closed_ms = sqlite3_column_int64(q->stmt, AT_CLOSED);
 	ret->order.max = ORDER_TEXT_MAX;
@@ -80,7 +81,7 @@ bool lots_find(struct ledger *l, const char *id, struct lot_row *ret, bool *ret_
 static bool insert(struct ledger *l, const struct lot_row *row, struct err *e)
 {
 	AUTO(query) struct query q = {0};
-	if (!query_open(l, "INSERT INTO lot (" ROW_NAMES ") VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)", &q, e))
+	if (!query_open(l, "INSERT INTO lot (" ROW_NAMES ") VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)", &q, e))
 		return false;
 	query_text(&q, AT_ID + 1, row->id);
 	query_text(&q, AT_PRODUCT + 1, row->product);
@@ -93,6 +94,7 @@ static bool insert(struct ledger *l, const struct lot_row *row, struct err *e)
 	query_int(&q, AT_OPENED + 1, row->opened_ms);
 	query_int(&q, AT_CLOSED + 1, row->closed_ms);
 	query_blob(&q, AT_ORDER + 1, row->order.data, row->order.len);
+	query_int(&q, AT_SCRAP + 1, row->scrap);
 	return query_run(&q, e);
 }
 
@@ -100,14 +102,16 @@ static bool insert(struct ledger *l, const struct lot_row *row, struct err *e)
 static bool update(struct ledger *l, const struct lot_row *row, struct err *e)
 {
 	AUTO(query) struct query q = {0};
-	if (!query_open(l, "UPDATE lot SET state = ?, opened_by = ?, closed_by = ?, opened_ms = ?, closed_ms = ? WHERE id = ?", &q, e))
+	if (!query_open(l, "UPDATE lot SET state = ?, opened_by = ?, closed_by = ?, opened_ms = ?, closed_ms = ?, scrap = ? WHERE id = ?",
+			&q, e))
 		return false;
 	query_text(&q, 1, lot_state_name(row->state));
 	query_text(&q, 2, row->opened_by);
 	query_text(&q, 3, row->closed_by);
 	query_int(&q, 4, row->opened_ms);
 	query_int(&q, 5, row->closed_ms);
-	query_text(&q, 6, row->id);
+	query_int(&q, 6, row->scrap);
+	query_text(&q, 7, row->id);
 	return query_run(&q, e);
 }
 
@@ -182,11 +186,14 @@ bool lots_has_place(struct ledger *l, const char *id, const char *job, bool *ret
 	return true;
 }
 
-static bool allowed(struct ledger *l, const char *id, uint64_t *ret, struct err *e)
+bool lots_allowed(struct ledger *l, const char *id, uint64_t *ret, struct err *e)
 {
+	AUTO(reading) struct reading r = {0};
 	AUTO(query) struct query q = {0};
 	int64_t count = 0;
-	if (!query_open(l, "SELECT count FROM lot WHERE id = ?", &q, e))
+	if (!reading_open(l, &r, e) ||
+	    !query_open(l, "SELECT count + min(scrap, (SELECT count(*) FROM place JOIN job ON job.id = place.job"
+			" WHERE place.lot = lot.id AND place.given_up = 0 AND job.verdict = 'FAIL')) FROM lot WHERE id = ?", &q, e))
 		return false;
 	query_text(&q, 1, id);
 	if (!one_number(&q, &count, e))
@@ -203,7 +210,7 @@ bool lots_take_place(struct ledger *l, const char *id, const char *job, struct e
 	assert(store_in_transaction(l));
 	if (!lots_has_place(l, id, job, &has, e) || has)
 		return has;
-	if (!lots_taken(l, id, &taken, e) || !allowed(l, id, &most, e))
+	if (!lots_taken(l, id, &taken, e) || !lots_allowed(l, id, &most, e))
 		return false;
 	if (taken >= most)
 		return err_set(e, E_LOT_FULL, "lot \"%s\" allows %llu identities", id, (unsigned long long)most);

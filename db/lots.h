@@ -21,6 +21,7 @@ struct lot_row {
 	char id[LOT_ID];
 	char product[65], profile[33];
 	uint32_t count;		/* identities that the order allows */
+	uint32_t scrap;		/* so many more, for units that failed after they got theirs */
 	uint8_t order_sha256[SHA256_SIZE];	/* of the order file's bytes */
 	struct bytes order;	/* canonical JSON of it; the holder's to bytes_fini */
 	enum lot_state state;
@@ -43,6 +44,8 @@ WARN_UNUSED bool lots_take_place(struct ledger *l, const char *id, const char *j
 WARN_UNUSED bool lots_give_up_place(struct ledger *l, const char *id, const char *job, struct err *e);
 /* Whether the job has a place of this lot. */
 WARN_UNUSED bool lots_has_place(struct ledger *l, const char *id, const char *job, bool *ret, struct err *e);
+/* Places that may be taken now: the order's count, and one more for each unit that has one and failed, up to its scrap. */
+WARN_UNUSED bool lots_allowed(struct ledger *l, const char *id, uint64_t *ret, struct err *e);
 /* Places taken, from an index. */
 WARN_UNUSED bool lots_taken(struct ledger *l, const char *id, uint64_t *ret, struct err *e);
 /* Calls `each` for the jobs that have, or had, a place of this lot, in the order in which they took it. */

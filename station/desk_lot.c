@@ -17,6 +17,19 @@ static uint32_t most_of(const json_t *request, int64_t otherwise, int64_t most)
 	return (uint32_t)(n < 1 ? 1 : n > most ? most : n);
 }
 
+/* A lot's report, and of the one that is worked on what the signer has counted. */
+static json_t *report_of(struct line *l, const char *id, struct err *e)
+{
+	struct lot_view now;
+	struct order_reply left;
+	json_t *report = lot_report(l->ledger, id, e);
+	if (report && lot_look(l, &now, e) && !strcmp(now.id, id) && signing_order_left(&l->signing, &left))
+		json_object_set_new(report, "signer", json_pack("{s:I, s:I, s:I, s:I}", "allowed", (json_int_t)left.allowed, "used",
+								(json_int_t)left.used, "replace_allowed", (json_int_t)left.replace_allowed,
+								"replaced", (json_int_t)left.replaced));
+	return report;
+}
+
 json_t *desk_lot(struct desk *d, const json_t *request, struct err *e)
 {
 	const char *id = json_text_or(request, "id", "");
@@ -24,7 +37,7 @@ json_t *desk_lot(struct desk *d, const json_t *request, struct err *e)
 	if (!*id && !lot_look(d->line, &now, e))
 		return NULL;
 	id = *id ? id : now.id;
-	json_t *report = *id ? lot_report(d->line->ledger, id, e) : json_null();
+	json_t *report = *id ? report_of(d->line, id, e) : json_null();
 	return report ? json_pack("{s:o}", "lot", report) : NULL;
 }
 
@@ -39,7 +52,7 @@ static json_t *change(struct desk *d, const char *open, struct err *e)
 	if (!lot_look(l, &before, e) || !(open ? lot_open(l, open, person, e) : lot_close(l, person, e)) || !lot_look(l, &now, e))
 		return NULL;
 	desk_tell_shift(d);
-	json_t *report = lot_report(l->ledger, open ? now.id : before.id, e);
+	json_t *report = report_of(l, open ? now.id : before.id, e);
 	return report ? json_pack("{s:o}", "lot", report) : NULL;
 }
 

@@ -226,24 +226,27 @@ static bool ask_order_locked(struct signing *s, struct order_reply *ret, struct 
 
 bool signing_order(struct signing *s, const void *note, size_t len, struct order_reply *ret, struct err *e)
 {
-	if (len > sizeof(s->order.note))
-		return err_set(e, E_ORDER, "a signed order of more than %zu bytes", sizeof(s->order.note));
+	struct order_terms terms;
+	if (!order_note_read(note, len, &terms, e))
+		return false;
 	pthread_mutex_lock(&s->lock);
+	memcpy(s->order_number, terms.number, sizeof(s->order_number));
 	s->order = (struct order_request){.len = (uint32_t)len};
 	memcpy(s->order.note, note, len);
 	bool ok = ask_order_locked(s, ret, e);
 	if (!ok)
 		s->order.len = 0;
+	s->left = ok ? *ret : (struct order_reply){0};
 	pthread_mutex_unlock(&s->lock);
 	return ok;
 }
 
-bool signing_order_left(struct signing *s, struct order_reply *ret, struct err *e)
+bool signing_order_left(struct signing *s, struct order_reply *ret)
 {
 	pthread_mutex_lock(&s->lock);
-	bool ok = (s->order.len || err_set(e, E_NO_LOT, "no signed order is worked on")) && ask_order_locked(s, ret, e);
+	*ret = s->left;
 	pthread_mutex_unlock(&s->lock);
-	return ok;
+	return ret->allowed > 0;
 }
 
 struct leaf_question {
@@ -262,8 +265,14 @@ static bool ask_leaf(struct signing *s, void *ctx, uint64_t size, const struct m
 	int64_t deadline_ms = clock_steady_ms() + SIGNER_ANSWER_MS;
 	if (!audit_prove_inclusion(s->ledger, q->index, size, &req.receipt.inclusion, e))
 		return false;
-	return q->ret ? signer_client_leaf(s->fd, deadline_ms, &req, q->ret, e)
-		      : signer_client_permit(s->fd, deadline_ms, &req, &permit, e);
+	if (!(q->ret ? signer_client_leaf(s->fd, deadline_ms, &req, q->ret, e)
+		     : signer_client_permit(s->fd, deadline_ms, &req, &permit, e)))
+		return false;
+	const struct order_reply *left = q->ret ? &q->ret->order : &permit.order;
+	/* A unit of an earlier lot says nothing of the one that is worked on. */
+	if (s->order.len && !strcmp(q->intent->order, s->order_number))
+		s->left = *left;
+	return true;
 }
 
 bool signing_leaf(struct signing *s, const struct intent *intent, uint64_t index, struct leaf_reply *ret, struct err *e)

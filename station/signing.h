@@ -20,6 +20,8 @@ struct signing {
 	int fd;			/* -1: the next question starts a signer */
 	struct signer_info info;	/* head kept current */
 	struct order_request order;	/* the order that is worked on, handed to each new signer; .len 0 without one */
+	char order_number[65];
+	struct order_reply left;	/* of it, as the signer said last */
 };
 
 /* Starts the signer and waits until it is ready. Errors of signer_open, E_CHILD_LOST. */
@@ -33,8 +35,8 @@ size_t signing_chain(const struct signing *s, struct bytes *ret);
 /* Hands the signer an order's note (certs/order_note.h), and to each signer that follows; *ret says what is left. Where orders are not
  * signed here the signer says so: E_ORDER_UNSIGNED. */
 WARN_UNUSED bool signing_order(struct signing *s, const void *note, size_t len, struct order_reply *ret, struct err *e);
-/* The same again, for a screen: what is left of the order that is worked on. */
-WARN_UNUSED bool signing_order_left(struct signing *s, struct order_reply *ret, struct err *e);
+/* What the signer said last of the order that is worked on; false where there is none that it counts. */
+bool signing_order_left(struct signing *s, struct order_reply *ret);
 
 /* Signs the leaf of an intent that stands in the ledger as entry `index`. */
 WARN_UNUSED bool signing_leaf(struct signing *s, const struct intent *intent, uint64_t index, struct leaf_reply *ret,

@@ -1,16 +1,19 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "station/shift/lot.h"
 #include "station/base/clock.h"
+#include "station/base/log.h"
 #include "station/base/text.h"
 #include "station/line.h"
 #include "station/shift/handover.h"
 #include "station/shift/note.h"
 #include "station/shift/order.h"
+#include "station/shift/signed_order.h"
 
 #include <stdlib.h>
 #include <string.h>
 
 #define CURRENT "lot"	/* under this name the ledger remembers which lot is current */
+#define NOTE "lot.order"	/* and its signed order */
 
 struct current_lot {
 	pthread_mutex_t lock;	/* what follows */
@@ -45,6 +48,21 @@ static void make_current(struct line *l, struct order *take_order, int profile)
 	*take_order = (struct order){0};
 }
 
+/* One that does not hold any more is found out by the units that ask under it, with its code. */
+static bool take_up_note(struct line *l, struct err *e)
+{
+	struct order_reply left;
+	struct err why = {0};
+	AUTO(bytes) struct bytes note = {.max = ORDER_NOTE_MAX};
+	if (!orders_are_signed(l->config))
+		return true;
+	if (!ledger_recall(l->ledger, NOTE, &note, e))
+		return false;
+	if (!signing_order(&l->signing, note.data ? note.data : (const uint8_t *)"", note.len, &left, &why))
+		log_err(LOG_LEVEL_WARN, &why, "the signer does not take the order of the open lot");
+	return true;
+}
+
 /* The order as it was opened, out of the ledger: what the file says now does not matter. */
 static bool take_up(struct line *l, const char *id, struct err *e)
 {
@@ -60,7 +78,7 @@ static bool take_up(struct line *l, const char *id, struct err *e)
 		return err_in(e, "the open lot \"%s\"", id);
 	memcpy(order.lot.order_sha256, row.order_sha256, SHA256_SIZE);
 	make_current(l, &order, profile);
-	return true;
+	return take_up_note(l, e);
 }
 
 bool lot_start(struct line *l, struct err *e)
@@ -94,7 +112,7 @@ bool lot_look(struct line *l, struct lot_view *ret, struct err *e)
 	ret->profile = l->lot->profile;
 	ret->count = lot->count;
 	pthread_mutex_unlock(&l->lot->lock);
-	return ok && (!ret->id[0] || lots_taken(l->ledger, ret->id, &ret->taken, e));
+	return ok && (!ret->id[0] || (lots_taken(l->ledger, ret->id, &ret->taken, e) && lots_allowed(l->ledger, ret->id, &ret->allowed, e)));
 }
 
 bool lot_lists(struct line *l, const char *label)
@@ -120,15 +138,15 @@ bool lot_tray(struct line *l, const char *tray, char (*label)[LABEL], size_t *re
 /* ---- opening and closing ---- */
 
 /* One transaction: the lot's row, which lot is current, the audit entry, the MES's event. Takes the body. */
-static bool write_change(struct line *l, const struct lot_row *row, const char *current, const char *type, const char *person,
-			 json_t *body, struct err *e)
+static bool write_change(struct line *l, const struct lot_row *row, const char *current, const char *note, const char *type,
+			 const char *person, json_t *body, struct err *e)
 {
 	if (!ledger_begin(l->ledger, e)) {
 		json_decref(body);
 		return false;
 	}
 	bool ok = shift_note_in(l, type, row->id, person, body, e) && lots_put(l->ledger, row, e) &&
-		  ledger_remember(l->ledger, CURRENT, current, e);
+		  ledger_remember(l->ledger, CURRENT, current, e) && ledger_remember(l->ledger, NOTE, note, e);
 	if (!ok) {
 		ledger_rollback(l->ledger);
 		return err_in(e, "recording %s", type);
@@ -136,28 +154,47 @@ static bool write_change(struct line *l, const struct lot_row *row, const char *
 	return ledger_commit(l->ledger, e);
 }
 
-static bool write_opening(struct line *l, struct lot_row *row, const char *person, struct err *e)
+static bool write_opening(struct line *l, struct lot_row *row, const char *note, const char *person, struct err *e)
 {
 	char hex[2 * SHA256_SIZE + 1];
 	hex_encode(row->order_sha256, SHA256_SIZE, hex);
 	row->state = LOT_OPEN;
 	row->opened_ms = clock_wall_ms();
-	return TEXT_COPY(row->opened_by, person, e) &&
-	       write_change(l, row, row->id, "lot.opened", person,
-			    json_pack("{s:s, s:s, s:I, s:s}", "product", row->product, "profile", row->profile, "count",
-				      (json_int_t)row->count, "order_sha256", hex), e);
+	json_t *body = json_pack("{s:s, s:s, s:I, s:s}", "product", row->product, "profile", row->profile, "count", (json_int_t)row->count,
+				 "order_sha256", hex);
+	if (*note)
+		json_object_set_new(body, "signed_order", json_string(note));
+	return TEXT_COPY(row->opened_by, person, e) && write_change(l, row, row->id, note, "lot.opened", person, body, e);
 }
 
-/* A lot that is open already is gone on with: only which one is current changes. */
-static bool go_on(struct line *l, const struct lot_row *old, const char *person, struct err *e)
+/* A lot that is open already is gone on with: which one is current changes, and, where its order was amended, what that allows. */
+static bool go_on(struct line *l, struct lot_row *old, uint32_t scrap, const char *note, const char *person, struct err *e)
 {
-	return write_change(l, old, old->id, "lot.resumed", person, json_object(), e);
+	json_t *body = json_object();
+	if (*note)
+		json_object_set_new(body, "signed_order", json_string(note));
+	old->scrap = scrap;
+	return write_change(l, old, old->id, note, "lot.resumed", person, body, e);
+}
+
+/* Where orders are signed: the signer takes the order, or nothing is opened. */
+static bool signer_takes_order(struct line *l, struct order *order, struct bytes *note, struct err *e)
+{
+	struct order_terms terms;
+	struct order_reply left;
+	if (!orders_are_signed(l->config))
+		return true;
+	if (!signed_order_read(l->config, order, note, &terms, e) || !signing_order(&l->signing, note->data, note->len, &left, e))
+		return false;
+	order->lot.scrap = terms.scrap;
+	return true;
 }
 
 bool lot_open(struct line *l, const char *id, const char *person, struct err *e)
 {
 	AUTO(order) struct order order = {0};
 	AUTO(lot_row) struct lot_row old = {0};
+	AUTO(bytes) struct bytes note = {0};
 	struct lot_view now;
 	bool found = false;
 	int profile = -1;
@@ -169,11 +206,15 @@ bool lot_open(struct line *l, const char *id, const char *person, struct err *e)
 			       lot_state_name(old.state));
 	if (found && memcmp(old.order_sha256, order.lot.order_sha256, SHA256_SIZE) != 0)
 		return err_set(e, E_LOT_OTHER, "%s.json", old.id);
-	if (!strcmp(now.id, order.lot.id))
-		return true;
-	if (line_works(l))
+	bool same = !strcmp(now.id, order.lot.id);
+	if (!same && line_works(l))
 		return err_set(e, E_LOT_BUSY, "units of %s", now.id[0] ? now.id : "no lot");
-	if (!(found ? go_on(l, &old, person, e) : write_opening(l, &order.lot, person, e)))
+	if (!signer_takes_order(l, &order, &note, e))
+		return false;
+	if (same && order.lot.scrap == old.scrap && !note.len)
+		return true;
+	const char *text = note.len ? bytes_text(&note) : "";
+	if (!(found ? go_on(l, &old, order.lot.scrap, text, person, e) : write_opening(l, &order.lot, text, person, e)))
 		return false;
 	make_current(l, &order, profile);
 	return true;
@@ -196,7 +237,7 @@ bool lot_close(struct line *l, const char *person, struct err *e)
 		return false;
 	row.state = LOT_CLOSED;
 	row.closed_ms = clock_wall_ms();
-	if (!TEXT_COPY(row.closed_by, person, e) || !write_change(l, &row, "", "lot.closed", person, handover_json(&handover), e))
+	if (!TEXT_COPY(row.closed_by, person, e) || !write_change(l, &row, "", "", "lot.closed", person, handover_json(&handover), e))
 		return false;
 	make_current(l, &none, -1);
 	return true;
@@ -219,8 +260,8 @@ bool lot_admits(struct line *l, const char *lot, const char *label, const char *
 	pthread_mutex_unlock(&l->lot->lock);
 	if (!listed)
 		return err_set(e, E_NOT_LISTED, "\"%s\" is not on the list of %s", label, lot);
-	if (now.taken < now.count)
+	if (now.taken < now.allowed)
 		return true;
 	return (*job && lots_has_place(l->ledger, lot, job, &has, e) && has) ||
-	       err_set(e, E_LOT_FULL, "lot \"%s\" allows %u identities", lot, now.count);
+	       err_set(e, E_LOT_FULL, "lot \"%s\" allows %llu identities", lot, (unsigned long long)now.allowed);
 }

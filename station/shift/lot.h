@@ -19,7 +19,8 @@ WARN_UNUSED bool lot_start(struct line *l, struct err *e);
 void lot_end(struct line *l);
 
 /* Opens the order's lot, or goes on with it if it is open already, and makes it the current one. The order is read from
- * [lots] orders, by its number; one that the folder adapter put there is like any other. E_ORDER (no such order, or a bad file),
+ * [lots] orders, by its number; one that the folder adapter put there is like any other. Where orders are signed, the signer takes it
+ * first: E_ORDER_UNSIGNED, E_ORDER_TERMS. E_ORDER (no such order, or a bad file),
  * E_LOT_CLOSED, E_LOT_STATE (is being, or was, taken back), E_LOT_OTHER (the file changed since it was opened), E_LOT_BUSY while
  * units of another lot are worked on. */
 WARN_UNUSED bool lot_open(struct line *l, const char *order, const char *person, struct err *e);
@@ -33,7 +34,7 @@ struct lot_view {
 	char product[65];
 	int profile;		/* index in the configuration */
 	uint32_t count;
-	uint64_t taken;
+	uint64_t taken, allowed;	/* places: taken, and what may be taken now (db/lots.h) */
 };
 WARN_UNUSED bool lot_look(struct line *l, struct lot_view *ret, struct err *e);
 

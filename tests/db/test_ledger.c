@@ -123,11 +123,11 @@ static void a_newer_schema_is_refused_and_left_alone(void **state)
 	struct ledger *reader = NULL;
 	char answer[16];
 	scratch_close(s);
-	scratch_sql(s, "PRAGMA user_version = 9", NULL, 0);
+	scratch_sql(s, "PRAGMA user_version = 99", NULL, 0);
 	REFUSED(E_DB_NEWER, ledger_open(s->path, ORIGIN, &s->l, &e));
 	REFUSED(E_DB_NEWER, ledger_open_reader(s->path, &reader, &e));
 	scratch_sql(s, "PRAGMA user_version", answer, sizeof(answer));
-	assert_string_equal(answer, "9\n");
+	assert_string_equal(answer, "99\n");
 }
 
 static void another_programs_database_is_refused(void **state)
