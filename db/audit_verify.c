@@ -66,7 +66,7 @@ static bool kept_head_fits(struct verification *v)
 	return false;
 }
 
-/* Compares every head of the size that the tree has reached; the one from outside first, since the kept ones are the owner's own. */
+/* Compares every head of the size that the tree has reached, the one from outside first: the kept ones are the owner's own. */
 static bool compare_heads(struct verification *v, struct err *e)
 {
 	if (v->outside_size && *v->outside_size == v->edge.size && !head_fits(v, "the outside", v->outside_root))

@@ -15,7 +15,7 @@ static const struct command *const commands[] = {
 	&people_roles_command, &cards_command,
 	&id_command,	     &audit_verify_command, &audit_export_command, &audit_consistency_command, &audit_receipt_command,
 	&audit_check_receipt_command, &witness_init_command, &witness_watch_command, &witness_cosign_command, &witness_list_command,
-	 &report_command,	     &stages_command,
+	&report_command,     &stages_command,
 	&ledger_backup_command, &ledger_restore_command, &ledger_archive_command,
 	&lot_list_command,   &lot_show_command,	 &lot_open_command,   &lot_close_command,	&lot_revert_command, &custody_init_command, &custody_show_command, &clock_accept_command,
 	&order_key_command, &order_make_command, &order_sign_command, &order_show_command,
@@ -25,7 +25,7 @@ static void usage(FILE *out)
 {
 	fprintf(out, "station %s: enrolls devices into Azure IoT Hub Device Provisioning Service\n\n", STATION_VERSION);
 	for (size_t i = 0; i < COUNT_OF(commands); i++)
-		fprintf(out, "  %-14s %-44s %s\n", commands[i]->name, commands[i]->usage, commands[i]->summary);
+		fprintf(out, "  %-20s %-44s %s\n", commands[i]->name, commands[i]->usage, commands[i]->summary);
 	fprintf(out, "\nExit codes: 0 done, 1 failed, 2 not understood, 3 the line is not fit to start or go on, "
 		"4 it must be started again.\n");
 }

@@ -8,8 +8,8 @@
 #include "db/audit.h"
 #include "db/jobs.h"
 
-/* Appends the receipt of an entry under this checkpoint of the ledger. What it says is computed from the entry itself: a ledger that
- * does not fit its checkpoint gives none. E_TEXT (the checkpoint does not cover the entry), E_AUDIT, E_DB. */
+/* Appends the receipt of an entry under this checkpoint of the ledger. What it says is computed from the entry itself: a ledger
+ * that does not fit its checkpoint gives none. E_TEXT (the checkpoint does not cover the entry), E_AUDIT, E_DB. */
 WARN_UNUSED bool receipt_of_entry(struct ledger *l, uint64_t index, const char *note, struct bytes *ret, struct err *e);
 
 /* The same into DIR/NAME, which is replaced atomically. E_FILE too. */

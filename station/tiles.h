@@ -5,8 +5,8 @@
  *   DIR/tile/L/N[.p/W]              hashes of 256 (or W) neighbouring subtrees of 256^L entries
  *   DIR/tile/entries/N[.p/W]        256 (or W) entries, each behind its length in two bytes, big-endian
  *
- * N is written in groups of three digits: x001/x234/067. Files are written whole or not at all and never changed; a partial tile goes
- * once the full one is there. */
+ * N is written in groups of three digits: x001/x234/067. Files are written whole or not at all and never changed; a partial tile
+ * goes once the full one is there. */
 #ifndef STATION_TILES_H
 #define STATION_TILES_H
 

@@ -133,8 +133,7 @@ static bool take_entry(void *ctx, uint64_t index, const char *type, const char *
 		return x->ok = err_set(x->e, E_AUDIT, "entry %" PRIu64 " is missing", x->next);
 	x->next++;
 	if (!len)
-		return x->ok = err_set(x->e, E_AUDIT, "the body of entry %" PRIu64 " is in an archive: go on with an export that was begun before",
-				       index);
+		return x->ok = err_set(x->e, E_AUDIT, "the body of entry %" PRIu64 " is in an archive: only an older export can go on", index);
 	merkle_leaf(entry, len, &leaf);
 	x->ok = merkle_append(&x->edge, &leaf, NULL, NULL, x->e) && (!x->writing || put_entry(x, index, entry, len, &leaf));
 	return x->ok;
@@ -243,8 +242,9 @@ static bool load_before(struct exporter *x, const char *vkey, struct tiles *ther
 	merkle_root(&x->edge, &root);
 	if (memcmp(&root, &old.root, sizeof(root)) != 0)
 		return err_set(e, E_AUDIT, "the tiles in %s are not those of their checkpoint", x->dir);
-	return old.size <= x->head.size || err_set(e, E_AUDIT, "%s holds %" PRIu64 " entries, the ledger's newest checkpoint covers %" PRIu64,
-						   x->dir, old.size, x->head.size);
+	return old.size <= x->head.size ||
+	       err_set(e, E_AUDIT, "%s holds %" PRIu64 " entries, the ledger's newest checkpoint covers %" PRIu64, x->dir, old.size,
+		       x->head.size);
 }
 
 static bool export(struct exporter *x, struct ledger *l, const char *vkey, const struct bytes *note, struct err *e)

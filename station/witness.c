@@ -230,7 +230,8 @@ static bool take(const char *dir, const char *passphrase, struct shown *s, int64
 	AUTO(bytes) struct bytes own = {0};
 	struct memory m;
 	struct err cause = {0};
-	if (!own_vkey(dir, &own, e) || !path_of(dir, "witness.key", key, e) || !memory_read(dir, bytes_text(&own), s->claimed.origin, &m, e))
+	if (!own_vkey(dir, &own, e) || !path_of(dir, "witness.key", key, e) ||
+	    !memory_read(dir, bytes_text(&own), s->claimed.origin, &m, e))
 		return false;
 	if (!note_open_checkpoint(bytes_text(&s->note), s->note.len, m.vkey, &ret->head, &cause))
 		return err_set(e, E_WITNESS_LOG, "%s", cause.what);

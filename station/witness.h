@@ -6,7 +6,7 @@
  *
  *   DIR/witness.key, witness.vkey   the witness's own key (certs/cosign.h)
  *   DIR/<SHA-256 of the origin>.log the log's verifier key, and below it the head that was accepted last, cosigned
- *   DIR/refused-*                   checkpoints that were signed by a log's key and refused: with the head above they are the evidence
+ *   DIR/refused-*                   checkpoints signed by a log's key and refused: with the head above they are the evidence
  *
  * A log's file is replaced atomically before anything is said, and believed only if this witness signed it: a power cut leaves the
  * old head or the new one, and a lost file is a log that is not watched. */

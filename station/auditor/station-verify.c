@@ -6,9 +6,9 @@
  *
  * DIR holds the log as tiles (C2SP tlog-tiles.md), VKEY is a file with the log's public key. This one file needs nothing of the
  * station, and shares no line with it: it is written from the published formats (RFC 6962; C2SP signed-note, tlog-checkpoint,
- * tlog-tiles, tlog-proof, tlog-cosignature). Everything is computed anew from the entries: their hashes, every tile, and the root at
- * the log's own checkpoint and at each other that you hold: an older checkpoint, the result file of a device or the hand-over of a lot
- * (--older), a receipt (--receipt), a checkpoint that a witness signed (--cosigned).
+ * tlog-tiles, tlog-proof, tlog-cosignature). Everything is computed anew from the entries: their hashes, every tile, and the root
+ * at the log's own checkpoint and at each other that you hold: an older checkpoint, the result file of a device or the hand-over
+ * of a lot (--older), a receipt (--receipt), a checkpoint that a witness signed (--cosigned).
  *
  * It ends with 0 if all of it fits, 1 with the first entry that does not, 2 if it was not called right. Then it prints how many
  * identities each order got: one "sign.intent" is a certificate, one "permit.intent" a device that is known by its TPM. */
@@ -272,7 +272,8 @@ static bool same(const struct hash *a, const struct hash *b)
 }
 
 /* The root that an inclusion proof leads to: the definition of PATH, read backwards. */
-static bool path_root(const struct hash *leaf, uint64_t index, uint64_t size, const struct hash *path, size_t count, struct hash *ret)
+static bool path_root(const struct hash *leaf, uint64_t index, uint64_t size, const struct hash *path, size_t count,
+		      struct hash *ret)
 {
 	uint64_t k = 1;
 	if (size == 1) {

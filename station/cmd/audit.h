@@ -6,7 +6,8 @@
 #include "certs/note.h"
 #include "db/ledger.h"
 
-/* Opens for reading the ledger of --ledger, or of the configuration. ledger_close ends it. E_USAGE without either, E_CONFIG, E_DB. */
+/* Opens for reading the ledger of --ledger, or of the configuration. ledger_close ends it. E_USAGE without either, E_CONFIG,
+ * E_DB. */
 WARN_UNUSED bool audit_open_ledger(const char *config_path, const char *ledger_path, struct ledger **ret, struct err *e);
 
 /* The line in the file, without its end. E_USAGE without a path, E_FILE. */

@@ -103,7 +103,8 @@ static int receipt(int argc, char **argv, struct err *e)
 	return ok ? EXIT_OK : EXIT_FAILED;
 }
 
-const struct command audit_receipt_command = {"audit receipt", "--config FILE | --ledger FILE [--out DIR] UNIT | --entry N | --lot LOT",
+const struct command audit_receipt_command = {"audit receipt",
+					      "--config FILE | --ledger FILE [--out DIR] UNIT | --entry N | --lot LOT",
 					      "write receipts: proofs that an entry is in the log", receipt};
 
 /* The entry that the receipt is to be of: in a file, or as the receipt carries it. */
@@ -138,7 +139,8 @@ static bool check(const char *path, const char *vkey, const char *entry_path, co
 static int check_receipt(int argc, char **argv, struct err *e)
 {
 	const char *vkey_path = NULL, *entry = NULL, *witness_path = NULL;
-	const struct command_option options[] = {{"vkey", &vkey_path, NULL}, {"entry", &entry, NULL}, {"witness", &witness_path, NULL}, {0}};
+	const struct command_option options[] = {{"vkey", &vkey_path, NULL}, {"entry", &entry, NULL},
+						 {"witness", &witness_path, NULL}, {0}};
 	AUTO(bytes) struct bytes vkey = {0}, witness = {0};
 	if (!command_options(&argc, argv, options, e))
 		return EXIT_USAGE;

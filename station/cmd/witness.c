@@ -30,7 +30,8 @@ static int init(int argc, char **argv, struct err *e)
 	return EXIT_OK;
 }
 
-const struct command witness_init_command = {"witness init", "DIR --name NAME --passphrase REF", "make a witness: its directory and its key", init};
+const struct command witness_init_command = {"witness init", "DIR --name NAME --passphrase REF",
+					     "make a witness: its directory and its key", init};
 
 static int watch(int argc, char **argv, struct err *e)
 {

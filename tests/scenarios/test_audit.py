@@ -143,8 +143,9 @@ class Page(Case):
         ledger = self.factory.dir / self.state / "ledger.db"
         with contextlib.closing(sqlite3.connect(ledger)) as db:
             (job,), = db.execute("SELECT id FROM job").fetchall()
-            db.execute("INSERT INTO lot VALUES (1, 'WO-1', '', '', 1, x'', 'closed', '', '', 0, 0, x'')")
-            db.execute("INSERT INTO place VALUES (1, 'WO-1', ?, 0)", (job,))
+            db.execute("INSERT INTO lot (id, product, profile, count, order_sha256, state, opened_by, closed_by, opened_ms, closed_ms, \"order\")"
+                       " VALUES ('WO-1', '', '', 1, x'', 'closed', '', '', 0, 0, x'')")
+            db.execute("INSERT INTO place (lot, job, given_up) VALUES ('WO-1', ?, 0)", (job,))
             db.commit()
         out = self.factory.dir / "receipts"
         out.mkdir()
