@@ -30,13 +30,13 @@ static bool is_tpm(const char *uri)
 bool custody_is_key_uri(const char *uri)
 {
 	const char *path = file_of(uri);
-	return path ? path[0] == '/' : behind(uri, "pkcs11:") || is_tpm(uri);
+	return path ? path[0] == '/' : behind(uri, "pkcs11:") || own_tpm_is_key_uri(uri);
 }
 
 bool custody_is_anchor_uri(const char *uri)
 {
 	const char *label = behind(uri, "token:");
-	return !uri[0] || is_tpm(uri) || (label && label[0]);
+	return !uri[0] || own_tpm_is_anchor_uri(uri) || (label && label[0]);
 }
 
 static bool open_token(const struct custody_setup *s, struct custody *c, struct err *e)

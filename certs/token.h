@@ -5,7 +5,7 @@
  * One session, since the signer is one thread (docs/decisions). A session that the token dropped is opened and logged in again within
  * the same descriptor; a descriptor that broke is E_TOKEN_GONE, and the signer is started anew. A wrong PIN is counted in
  * `memory_path` before it is tried: after one refusal, or where the token says that its count is low, it is not tried again
- * (E_TOKEN_PIN) until the file is removed by a person or the PIN's secret changed. */
+ * (E_TOKEN_PIN) until a person corrects the PIN and removes the file. */
 #ifndef CERTS_TOKEN_H
 #define CERTS_TOKEN_H
 
@@ -20,7 +20,7 @@ struct token_setup {
 };
 
 struct token;
-/* Connects, finds the token, logs in. E_TOKEN_GONE, E_TOKEN_PIN, E_SECRET, E_CA_FILE (URI, several tokens fit). */
+/* Connects, finds the token, logs in. From here this process ignores SIGPIPE. E_TOKEN_GONE, E_TOKEN_PIN, E_SECRET, E_CA_FILE (URI, several tokens fit). */
 WARN_UNUSED bool token_open(const struct token_setup *setup, struct token **ret, struct err *e);
 void token_close(struct token *t);
 
