@@ -12,6 +12,7 @@
 #include <string.h>
 #include <sys/file.h>
 #include <sys/stat.h>
+#include <sys/vfs.h>
 
 #define APPLICATION_ID 0x454e524c	/* "ENRL": what `file` sees in the header */
 #define READER_PATIENCE_MS 5000
@@ -19,6 +20,26 @@
 
 /* The file is the station's; a group may be given the right to read it. */
 #define LEDGER_MODE 0640
+
+static bool lock_file(int fd, const char *name, struct err *e)
+{
+	return flock(fd, LOCK_EX | LOCK_NB) == 0 || err_errno(e, errno == EWOULDBLOCK ? E_DB_LOCKED : E_DB, "locking %s", name);
+}
+
+/* A WAL is shared memory, and two machines do not share any; locks of most network file systems are a promise at best. */
+static bool file_system_keeps_locks(int fd, const char *name, struct err *e)
+{
+	static const uint32_t remote[] = {0x6969 /* NFS */, 0x517b /* SMB */, 0xff534d42 /* CIFS */, 0xfe534d42 /* SMB 2 */,
+					  0x5346414f /* AFS */, 0x00c36400 /* Ceph */, 0x0bd00bd0 /* Lustre */, 0x01161970 /* GFS 2 */,
+					  0x7461636f /* OCFS 2 */};
+	struct statfs fs;
+	if (fstatfs(fd, &fs) < 0)
+		return err_errno(e, E_DB, "%s", name);
+	for (size_t i = 0; i < COUNT_OF(remote); i++)
+		if ((uint32_t)fs.f_type == remote[i])
+			return err_set(e, E_DB, "%s is on a network file system (%#x), where two stations could write one ledger", name, remote[i]);
+	return true;
+}
 
 /* One writing process: a lock on a file beside the ledger, not SQLite's locking_mode=EXCLUSIVE, which would shut
  * readers out. The kernel drops it when the process ends, however it ends. The file itself stays: removing it would let
@@ -31,9 +52,18 @@ static bool lock_writer(struct ledger *l, const char *path, struct err *e)
 	l->lock_fd = open(name, O_RDWR | O_CREAT | O_CLOEXEC, LEDGER_MODE);
 	if (l->lock_fd < 0)
 		return err_errno(e, errno == ENOSPC ? E_DB_FULL : E_DB, "opening %s", name);
-	if (flock(l->lock_fd, LOCK_EX | LOCK_NB) == 0)
-		return true;
-	return err_errno(e, errno == EWOULDBLOCK ? E_DB_LOCKED : E_DB, "locking %s", name);
+	return file_system_keeps_locks(l->lock_fd, name, e) && lock_file(l->lock_fd, name, e);
+}
+
+/* The lock beside the ledger is found by its directory; under another name of the same file, a hard link, there would be another. So
+ * the file itself is locked too, by flock, which SQLite does not use. Its descriptor is closed after SQLite's own: closing one drops
+ * the POSIX locks that this process has on the file. */
+static bool lock_itself(struct ledger *l, const char *path, struct err *e)
+{
+	l->file_fd = open(path, O_RDONLY | O_CLOEXEC);
+	if (l->file_fd < 0)
+		return err_errno(e, E_DB, "opening %s", path);
+	return lock_file(l->file_fd, path, e);
 }
 
 /* SQLite would make the file for everybody's eyes; -wal and -shm take its mode. Only a new file is opened here: closing
@@ -190,7 +220,7 @@ static struct ledger *ledger_new(bool writer)
 	struct ledger *l = calloc(1, sizeof(*l));
 	if (!l)
 		return NULL;
-	l->lock_fd = -1;
+	l->lock_fd = l->file_fd = -1;
 	l->writer = writer;
 	pthread_mutex_init(&l->mutex, NULL);
 	return l;
@@ -199,7 +229,7 @@ static struct ledger *ledger_new(bool writer)
 static bool open_writer(struct ledger *l, const char *path, const char *origin, struct err *e)
 {
 	/* Pages of 2 KiB: half of what a commit has to write and sum up with SQLite's usual 4 KiB. Fixed at birth. */
-	return lock_writer(l, path, e) && make_file(path, e) && connect(l, path, SQLITE_OPEN_READWRITE, e) &&
+	return lock_writer(l, path, e) && make_file(path, e) && lock_itself(l, path, e) && connect(l, path, SQLITE_OPEN_READWRITE, e) &&
 	       store_exec(l, "PRAGMA page_size = 2048", e) && set_wal(l, e) &&
 	       store_exec(l, "PRAGMA synchronous = FULL; PRAGMA wal_autocheckpoint = 1000", e) && walk_forward(l, e) &&
 	       grow_wal(l, path, e) && settle(l, origin, e);
@@ -263,6 +293,8 @@ void ledger_close(struct ledger *l)
 	/* The last one to close writes the WAL back; a failure leaves it for the next opening. */
 	sqlite3_close_v2(l->db);
 	pthread_mutex_destroy(&l->mutex);
+	if (l->file_fd >= 0)
+		close(l->file_fd);
 	if (l->lock_fd >= 0)
 		close(l->lock_fd);
 	free(l);

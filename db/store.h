@@ -23,7 +23,8 @@
 
 struct ledger {
 	sqlite3 *db;
-	int lock_fd;	/* the writer's; -1 for a reader */
+	int lock_fd;	/* the writer's, on the file beside the ledger; -1 for a reader */
+	int file_fd;	/* the writer's, on the ledger itself, whatever path led to it; -1 for a reader */
 	bool writer;
 	bool in_transaction;	/* of the owner, by ledger_begin */
 	pthread_mutex_t mutex;	/* held by the owner */
