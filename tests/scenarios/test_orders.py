@@ -100,15 +100,11 @@ class Orders(test_lots.Shift):
         self.assertIn("count     3 identities, 1 more for units that fail, 0 replacements", said)
         self.assertIn("Both have signed it.", self.factory.verb("order", "show", self.path("WO-1"), "--config", self.factory.config))
         self.lot("open", "WO-1")
-        opened = [e for e in self.entries() if e["type"] == "lot.opened"]
+        opened = [e for e in self.factory.ledger_entries() if e["type"] == "lot.opened"]
         self.assertEqual([e["body"]["signed_order"] for e in opened], [self.path("WO-1").read_text()])
 
-    def entries(self):
-        with contextlib.closing(sqlite3.connect("file:%s?mode=ro" % (self.factory.dir / "state/ledger.db"), uri=True)) as db:
-            return [json.loads(row[0]) for row in db.execute("SELECT entry FROM entry ORDER BY idx")]
-
     def intents(self, order):
-        return [e for e in self.entries() if e["type"] == "sign.intent" and e["body"]["order"] == order]
+        return [e for e in self.factory.ledger_entries() if e["type"] == "sign.intent" and e["body"]["order"] == order]
 
     def test_the_signer_counts_by_itself_and_no_edited_ledger_gets_one_more(self):
         serials = sorted(p.name for p in self.pristine.iterdir())

@@ -11,6 +11,7 @@ An engineer's part is done by the station's own verbs: `ca init`, `ca prove`, `g
 vault/, out of the line's sight.
 """
 import base64
+import contextlib
 import hashlib
 import hmac
 import json
@@ -19,6 +20,7 @@ import pathlib
 import re
 import signal
 import socket
+import sqlite3
 import ssl
 import subprocess
 import sys
@@ -165,16 +167,17 @@ class Factory(Bench):
     with the lines of `serial_profile`. `profiles`: more of them, as name → (lines, numbers of its slots)."""
 
     def __init__(self, devices=2, slots=None, profile="", place=None, dps=(), prepare=True, usb=True, station=None, serial=0,
-                 serial_profile="attestation = x509-individual\n", profiles=None, floor="", jig=None):
+                 serial_profile="attestation = x509-individual\n", profiles=None, floor="", jig=None, custody=None):
         """`floor`: further sections of station.conf ({place} is this factory's directory); `jig`: (rows, columns), which the slots
-        fill row by row."""
+        fill row by row. `custody`: where the CA's key lives instead of a file, a class of custody.py."""
         super().__init__(devices=devices, place=place, usb=usb, serial=serial)
         self.slots = slots or devices
         self.profile = profile
         self.serial_slots = serial
         self.serial_profile = serial_profile
         self.profiles = profiles or {}
-        self.floor, self.jig = floor, jig
+        self.custody = custody(self.dir) if custody else None
+        self.floor, self.jig = floor + (custody.floor if custody else ""), jig
         self.station = str(station or built(STATION))
         try:
             self.start_dps(*(dps or ("--polls", "0")))
@@ -187,6 +190,8 @@ class Factory(Bench):
     def close(self):
         """Ends everything; what was said to the service, and by it, must have kept the published contract."""
         self.end()
+        if self.custody:
+            self.custody.close()
         said = self.traffic.exists() and sys.exc_info()[0] is None
         broken = check_contract([self.traffic])[0] if said else []
         super().close()
@@ -222,6 +227,8 @@ class Factory(Bench):
                   "--passphrase", "file:%s/secrets/passphrase" % self.dir)
         (self.dir / "vault").mkdir()
         (self.dir / "ca/root.key").rename(self.dir / "vault/root.key")
+        if self.custody:
+            self.custody.take_key(self)
 
     def policy_name(self, which):
         """The policy of an engineer (all rights) or of a line."""
@@ -250,6 +257,8 @@ class Factory(Bench):
         if self.jig:
             text += "\n[jig]\nrows = %d\ncolumns = %d\n" % self.jig
         text += "\n" + self.floor.replace("{place}", str(self.dir))
+        if self.custody:
+            text = re.sub(r"(?m)^key = .*/line\.key$", lambda _: "key = " + self.custody.key, text)
         path = self.dir / ((name or role) + ".conf")
         path.write_text(text)
         return path
@@ -317,6 +326,11 @@ class Factory(Bench):
     def results_of(self, state):
         """The result files of a line whose state lies there."""
         return {p.stem: json.loads(p.read_text()) for p in (self.dir / state / "results").glob("*.json")}
+
+    def ledger_entries(self, state="state"):
+        """Every entry of the audit log."""
+        with contextlib.closing(sqlite3.connect("file:%s?mode=ro" % (self.dir / state / "ledger.db"), uri=True)) as db:
+            return [json.loads(entry) for (entry,) in db.execute("SELECT entry FROM entry ORDER BY idx")]
 
     def stages(self):
         """The names of the pipeline's stages, in order, from the station's own table."""
