@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* station audit verify: checks the file, recomputes the whole log, and holds it against a checkpoint that left the station. */
+#include "db/archive.h"
 #include "db/audit.h"
 #include "station/base/text.h"
 #include "station/cmd/audit.h"
@@ -14,6 +15,8 @@ static void print_report(const struct audit_report *r)
 	char root[65];
 	hex_encode(r->root.h, sizeof(r->root.h), root);
 	printf("entries      %" PRIu64 "\nroot         %s\ncheckpoints  %" PRIu64 "\n", r->entries, root, r->checkpoints);
+	if (r->archived)
+		printf("archived     %" PRIu64 "\n", r->archived);
 	if (r->fits)
 		printf("fits         yes\n");
 	else if (r->first_bad == UINT64_MAX)
@@ -40,6 +43,16 @@ static int verify(struct ledger *l, const char *checkpoint, const char *vkey, st
 	return report.fits ? EXIT_OK : EXIT_FAILED;
 }
 
+/* What left the ledger is held against the hashes that stayed. */
+static bool verify_archive(struct ledger *l, const char *path, struct err *e)
+{
+	struct archive_row row;
+	if (!archive_fits(l, path, &row, e))
+		return false;
+	printf("archive      %s: lot %s, %" PRIu64 " entries\n", path, row.lot, row.entries);
+	return true;
+}
+
 static int run(int argc, char **argv, struct err *e)
 {
 	const char *config_path = NULL, *ledger = NULL, *checkpoint = NULL, *vkey = NULL;
@@ -49,9 +62,11 @@ static int run(int argc, char **argv, struct err *e)
 	if (!command_options(&argc, argv, options, e))
 		return EXIT_USAGE;
 	int code = audit_open_ledger(config_path, ledger, &l, e) ? verify(l, checkpoint, vkey, e) : EXIT_FAILED;
+	for (int i = 0; i < argc && code == EXIT_OK; i++)
+		code = verify_archive(l, argv[i], e) ? EXIT_OK : EXIT_FAILED;
 	ledger_close(l);
 	return code;
 }
 
-const struct command audit_verify_command = {"audit verify", "--config FILE | --ledger FILE [--checkpoint FILE [--vkey FILE]]",
+const struct command audit_verify_command = {"audit verify", "--config FILE | --ledger FILE [--checkpoint FILE [--vkey FILE]] [ARCHIVE…]",
 					     "recompute the audit log and name the first entry that does not fit", run};
