@@ -131,6 +131,10 @@ static uint8_t *base64(struct slice text, size_t *ret_len)
 				out[len++] = (uint8_t)(bits >> k);
 	}
 	*ret_len = len - pad;
+	if (bits & ((1u << (8 * pad)) - 1)) {	/* what the padding cuts off */
+		free(out);
+		return NULL;
+	}
 	return out;
 }
 
@@ -232,11 +236,34 @@ static size_t json_unescape(char *text, size_t len)
 {
 	size_t out = 0;
 	for (size_t i = 0; i < len; i++) {
-		if (text[i] == '\\' && i + 1 < len)
-			text[i + 1] = text[i + 1] == 'n' ? '\n' : text[i + 1], i++;
-		text[out++] = text[i];
+		if (len - i >= 6 && !memcmp(text + i, "\\u2014", 6)) {
+			memcpy(text + out, "\xe2\x80\x94", 3);
+			out += 3, i += 5;
+			continue;
+		}
+		bool escaped = text[i] == '\\' && i + 1 < len;
+		i += escaped;
+		text[out++] = escaped && text[i] == 'n' ? '\n' : text[i];
 	}
 	return out;
+}
+
+/* The text of the first member of this name, in JSON of any layout. */
+static bool json_find(char *text, size_t len, const char *quoted_name, struct slice *ret)
+{
+	for (char *p = strstr(text, quoted_name); p; p = strstr(p + 1, quoted_name)) {
+		char *value = p + strlen(quoted_name);
+		value += strspn(value, " \t\r\n");
+		if (*value++ != ':')
+			continue;
+		value += strspn(value, " \t\r\n");
+		const char *stop = *value == '"' ? json_string_end(value, text + len) : NULL;
+		if (!stop)
+			return false;
+		*ret = (struct slice){value + 1, json_unescape(value + 1, (size_t)(stop - value) - 2)};
+		return true;
+	}
+	return false;
 }
 
 /* ---- hashes: RFC 6962, 2.1 ---- */
@@ -360,14 +387,16 @@ static bool note_open(struct slice note, const struct key *key, struct slice *re
 	rest = (struct slice){note.at + at, note.len - at};
 	while (line_take(&rest, &line)) {
 		uint8_t blob[4 + 8 + 64];
-		if (!begins(line, "\xe2\x80\x94 ", &by) || !begins(by, key->name, &by) || !begins(by, " ", &by) ||
-		    !base64_exact(by, blob, want) || memcmp(blob, key->id, sizeof(key->id)) != 0)
+		if (!begins(line, "\xe2\x80\x94 ", &by))
+			return false;
+		if (!begins(by, key->name, &by) || !begins(by, " ", &by) || !base64_exact(by, blob, want) ||
+		    memcmp(blob, key->id, sizeof(key->id)) != 0)
 			continue;
 		if (!key_signed(key, *ret_text, blob + 4, ret_time))
 			return false;
 		signed_by = true;
 	}
-	return signed_by;
+	return signed_by && !rest.len;
 }
 
 /* A checkpoint (tlog-checkpoint.md) that this log signed: origin, size, root, and lines that are not ours to read. */
@@ -398,12 +427,8 @@ static void older_load(const char *path, const struct key *log)
 	size_t len;
 	char *file = file_need(path, &len);
 	struct slice note = {file, len};
-	if (file[0] == '{') {
-		if (!json_member(note, "checkpoint", &note))
-			end(2, "%s: no checkpoint in it", path);
-		char *inside = file + (note.at - file);
-		note.len = json_unescape(inside, note.len);
-	}
+	if (file[0] == '{' && !json_find(file, len, "\"checkpoint\"", &note))
+		end(2, "%s: no checkpoint in it", path);
 	head_add(path, note, log);
 	free(file);
 }
@@ -445,7 +470,7 @@ static void cosigned_load(const char *path, const char *witness_path, const stru
 	head_add(path, (struct slice){file, len}, log);
 	if (!note_open((struct slice){file, len}, &witness, &text, &time_s))
 		end(1, "%s: not signed by witness %s", path, witness.name);
-	struct tm tm;
+	struct tm tm = {0};
 	time_t t = (time_t)time_s;
 	strftime(when, sizeof(when), "%Y-%m-%dT%H:%M:%SZ", gmtime_r(&t, &tm));
 	printf("witnessed    by %s at %s: %" PRIu64 " entries\n", witness.name, when, heads[head_count - 1].size);
@@ -457,21 +482,21 @@ static void cosigned_load(const char *path, const char *witness_path, const stru
 static const char *dir;
 static uint64_t log_size;
 
-/* The file of a tile; the full one where a partial one is gone. */
-static char *tile_read(const char *level, uint64_t n, uint64_t before, size_t *ret_len)
+/* The file of a tile, and how many places it has: the full one where a partial one is gone. */
+static char *tile_read(const char *level, uint64_t n, uint64_t before, size_t *ret_len, unsigned *ret_places)
 {
 	char index[64] = "", path[4096];
-	uint64_t left = log_size - before;
 	for (unsigned unit = n >= 1000000 ? 1000000 : n >= 1000 ? 1000 : 1, at = 0; unit; unit /= 1000)
 		at += (unsigned)snprintf(index + at, sizeof(index) - at, unit > 1 ? "x%03u/" : "%03u", (unsigned)(n / unit % 1000));
-	char *file = NULL;
-	unsigned shift = *level == 'e' ? 0 : 8 * (unsigned)(*level - '0');
-	if (left >> shift < WIDTH) {
-		snprintf(path, sizeof(path), "%s/tile/%s/%s.p/%u", dir, level, index, (unsigned)(left >> shift));
-		file = file_read(path, ret_len);
-	}
+	uint64_t left = (log_size - before) >> (*level == 'e' ? 0 : 8 * (*level - '0'));
+	*ret_places = left < WIDTH ? (unsigned)left : WIDTH;
+	snprintf(path, sizeof(path), "%s/tile/%s/%s.p/%u", dir, level, index, *ret_places);
+	char *file = left < WIDTH ? file_read(path, ret_len) : NULL;
+	if (file)
+		return file;
+	*ret_places = WIDTH;
 	snprintf(path, sizeof(path), "%s/tile/%s/%s", dir, level, index);
-	return file ? file : file_read(path, ret_len);
+	return file_read(path, ret_len);
 }
 
 /* At each level the tile that is being compared, and how many of its hashes were. */
@@ -487,13 +512,14 @@ static void tile_compare(unsigned level, uint64_t last, const struct hash *hash)
 	char name[2] = {(char)('0' + level), 0};
 	uint64_t n = tiles[level].next / WIDTH;
 	size_t at = tiles[level].next++ % WIDTH;
+	unsigned places = 0;
 	uint64_t first = last + 1 - ((uint64_t)1 << (8 * level));
 	if (at == 0) {
 		free(tiles[level].file);
-		tiles[level].file = tile_read(name, n, first, &tiles[level].len);
+		tiles[level].file = tile_read(name, n, first, &tiles[level].len, &places);
+		if (!tiles[level].file || tiles[level].len != places * HASH)
+			end(1, "entry %" PRIu64 ": tile %s/%" PRIu64 " is missing, or not of its length", first, name, n);
 	}
-	if (!tiles[level].file || tiles[level].len < (at + 1) * HASH)
-		end(1, "entry %" PRIu64 ": tile %s/%" PRIu64 " is missing or too short", first, name, n);
 	if (memcmp(tiles[level].file + at * HASH, hash->h, HASH) != 0 && level == 0)
 		end(1, "entry %" PRIu64 ": it is not the entry that its tile names", last);
 	if (memcmp(tiles[level].file + at * HASH, hash->h, HASH) != 0)
@@ -588,7 +614,8 @@ static void entry_count(uint64_t index, struct slice entry)
 static void bundle_take(uint64_t first, unsigned count)
 {
 	size_t len = 0, at = 0;
-	char *file = tile_read("entries", first / WIDTH, first, &len);
+	unsigned places;
+	char *file = tile_read("entries", first / WIDTH, first, &len, &places);
 	if (!file)
 		end(1, "entry %" PRIu64 ": its bundle is missing", first);
 	for (uint64_t i = first; i < first + count; i++) {
@@ -601,7 +628,7 @@ static void bundle_take(uint64_t first, unsigned count)
 		heads_compare(i + 1);
 		at += 2 + size;
 	}
-	if (at < len && count == WIDTH)
+	if (at < len && count == places)
 		end(1, "entry %" PRIu64 ": more entries in its bundle than it can have", first + count - 1);
 	free(file);
 }

@@ -204,6 +204,46 @@ class CutOff(unittest.TestCase):
                     after = files(work)
                     self.assertEqual({p: after.get(p) for p in before}, before)
 
+    def test_killed_anywhere_a_witness_stands_where_it_stood_or_where_it_came_to(self):
+        with Trail() as trail:
+            witness, tiles = trail.dir / "witness", trail.dir / "tiles"
+            trail.verb("witness", "init", witness, "--name", "witness.test", "--passphrase", trail.passphrase)
+            trail.verb("witness", "watch", witness, trail.vkey)
+            words = ["witness", "cosign", witness, tiles, "--passphrase", trail.passphrase, "--out", trail.dir / "cosigned"]
+            size = seen = 0
+            for n in range(self.KILLS):
+                trail.fill(10)
+                size += 10
+                trail.export(tiles)
+                child = subprocess.Popen([built("station/cmd/station"), *map(str, words)], stdout=subprocess.DEVNULL)
+                time.sleep(0.004 * n)
+                child.kill()
+                child.wait()
+                now = int(trail.verb("witness", "list", witness).split()[1])
+                self.assertIn(now, (seen, size))
+                seen = now
+            self.assertIn("seen before  %d\nentries      %d\n" % (seen, size), trail.verb(*words))
+
+    def test_an_export_goes_on_beside_an_archive_and_does_not_begin_behind_one(self):
+        with Trail() as trail:
+            tiles = trail.dir / "tiles"
+            trail.fill(300)
+            trail.export(tiles)
+            with contextlib.closing(sqlite3.connect(trail.ledger)) as db:
+                db.execute("INSERT INTO lot (id, product, profile, count, order_sha256, state, opened_by, closed_by, opened_ms, closed_ms,"
+                           " \"order\") VALUES ('WO-1', '', '', 1, x'', 'closed', '', '', 0, 0, x'')")
+                db.execute("INSERT INTO archive (lot, entries, sha256, time_ms) VALUES ('WO-1', 300, zeroblob(32), 0)")
+                db.execute("UPDATE entry SET entry = x'', archive = 1")
+                db.commit()
+            trail.fill(300)
+            trail.verb("audit", "verify", "--ledger", trail.ledger)
+            trail.export(tiles)
+            code, said = trail.auditor(tiles)
+            self.assertEqual(code, 0, said)
+            self.assertIn("the body of entry 0 is in an archive", trail.export(trail.dir / "new", status=1))
+            said = trail.verb("audit", "receipt", "--ledger", trail.ledger, "--entry", 299, "--out", trail.dir, status=1)
+            self.assertIn("is in an archive", said)
+
     def test_without_a_checkpoint_nothing_leaves(self):
         with Trail() as trail:
             trail.fill(10)

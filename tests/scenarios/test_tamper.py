@@ -2,14 +2,16 @@
 # SPDX-License-Identifier: Apache-2.0
 """Every way to tamper with the audit log, and who finds it: the table of docs/ledger.md, brought about.
 
-    test_tamper.py [--go PROGRAM]
+    test_tamper.py [--go PROGRAM] [--changes N]
 
 A log of 600 entries was signed at 200, 256 and 600. Its owner tampers with it: in the ledger's file, and in the files that he hands
 out. Beside it there are those who look: the station on its ledger alone, the station with the newest checkpoint that left, the next
 export into yesterday's directory, the auditor's program with both checkpoints, a witness who saw 600 entries, and Go's own library.
 """
 import contextlib
+import json
 import pathlib
+import random
 import re
 import shutil
 import sqlite3
@@ -24,11 +26,32 @@ GO = sys.argv.pop(sys.argv.index("--go") + 1) if "--go" in sys.argv else None
 if GO:
     sys.argv.remove("--go")
 
+CHANGES = int(sys.argv.pop(sys.argv.index("--changes") + 1)) if "--changes" in sys.argv else 40
+if "--changes" in sys.argv:
+    sys.argv.remove("--changes")
+
 SIZE, OLDER, FIRST, VICTIM, CUT = 600, 256, 200, 300, 500
 
 
 def files(place):
     return {str(p.relative_to(place)): p.read_bytes() for p in place.rglob("*") if p.is_file()}
+
+
+def mangled(data, chance):
+    """Other bytes, by one to four changes of any kind."""
+    new = bytearray(data)
+    while new == data:
+        for _ in range(chance.randint(1, 4)):
+            at, kind = chance.randrange(len(new) + 1), chance.randrange(4)
+            if kind == 0:
+                del new[at:]
+            elif kind == 1:
+                del new[at:at + chance.randint(1, 9)]
+            elif kind == 2:
+                new[at:at] = bytes(chance.choice(b'{}[]",:\\\n 0=+A\xff') for _ in range(chance.randint(1, 9)))
+            elif at < len(new):
+                new[at] ^= 1 << chance.randrange(8)
+    return bytes(new)
 
 
 def changed(entries):
@@ -251,6 +274,34 @@ class Tamper(unittest.TestCase):
 
     def test_yesterdays(self):
         self.found("show yesterday's", self.trail.dir / "at-256.db", self.yesterday)
+
+    def test_the_auditors_program_reads_anything_and_takes_nothing_that_was_changed(self):
+        """Whatever file is changed, in whatever way: it says yes only where that changes nothing of what is said."""
+        trail, tiles, chance = self.trail, self.handed_out(), random.Random(CHANGES)
+        trail.verb("audit", "receipt", "--ledger", trail.ledger, "--entry", 7, "--out", trail.dir)
+        self.look_as_witness(self.tiles)
+        result, receipt, cosigned = trail.dir / "result.json", trail.dir / "entry-7.tlog-proof", trail.dir / "cosigned"
+        result.write_text(json.dumps({"checkpoint": self.older.read_text(), "hub": "h"}, ensure_ascii=False, separators=(",", ":")))
+        self.assertIn("\\u2014", json.dumps({"checkpoint": self.older.read_text()}), "as others may write it")
+        as_others = trail.dir / "as-others.json"
+        as_others.write_text(json.dumps({"of": "checkpoint", "checkpoint": self.older.read_text()}, indent=2))
+        words = ("--older", as_others, "--older", result, "--receipt", receipt, "--cosigned", cosigned, "--witness", self.witness / "witness.vkey")
+        code, yes = trail.auditor(tiles, *words)
+        self.assertEqual(code, 0, yes)
+        files = [p for p in tiles.rglob("*") if p.is_file()] + [receipt, cosigned, result]
+        said_no = 0
+        for n in range(CHANGES):
+            path = chance.choice(files)
+            good = path.read_bytes()
+            path.write_bytes(mangled(good, chance))
+            code, said = trail.auditor(tiles, *words)
+            path.write_bytes(good)
+            self.assertIn(code, (0, 1, 2), "change %d, of %s: %s" % (n, path, said))
+            self.assertNotRegex(said, "Sanitizer|runtime error", "change %d, of %s" % (n, path))
+            if code == 0:
+                self.assertEqual(said, yes, "change %d, of %s" % (n, path))
+            said_no += code != 0
+        self.assertGreater(said_no, CHANGES // 2)
 
     def note_of(self, ledger):
         with contextlib.closing(sqlite3.connect(ledger)) as db:
