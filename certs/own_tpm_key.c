@@ -160,7 +160,7 @@ static bool refused(struct tpm_key *k, TSS2_RC rc, struct err *e)
 	struct own_tpm_limit at;
 	struct err why = {0};
 	own_tpm_err(k->tpm, rc, E_SIGN, &why, "the key's limit");
-	if (why.code == E_TOKEN_PIN && own_tpm_limit_read(k->tpm, k->limit, &at, e) && at.used >= at.limit)
+	if (why.code != E_TOKEN_GONE && own_tpm_limit_read(k->tpm, k->limit, &at, e) && at.used >= at.limit)
 		return err_native(e, E_KEY_SPENT, rc, "the station's TPM has signed %u times, which is its limit", at.used);
 	return err_native(e, why.code, why.native, "%s", why.what);
 }

@@ -3,6 +3,7 @@
  * station custody show: where the CA's key and the count live, and what that withstands. */
 #include "db/audit.h"
 #include "station/base/clock.h"
+#include "station/base/file.h"
 #include "station/base/lockdown.h"
 #include "station/cmd/cmd.h"
 #include "station/cmd/load.h"
@@ -36,8 +37,8 @@ static bool begin(const struct config *c, const struct person two[static 2], str
 	struct signer_settings settings;
 	char path[PATH_MAX];
 	int64_t now_ms = clock_wall_ms();
-	bool ok = (c->custody_anchor[0] || err_set(e, E_CUSTODY, "the configuration names no anchor")) &&
-		  signer_settings_of(c, &settings, e) && config_state_path(c, "ledger.db", path, sizeof(path), e) &&
+	bool ok = file_make_directory(c->state_dir, 0750, e) && signer_settings_of(c, &settings, e) &&
+		  config_state_path(c, "ledger.db", path, sizeof(path), e) &&
 		  ledger_open(path, c->log_origin, &l, e) && keep_on_record(l, c, two, now_ms, e) &&
 		  signer_begin(&settings.setup, now_ms, e);
 	ledger_close(l);
@@ -53,8 +54,9 @@ static int run_init(int argc, char **argv, struct err *e)
 	struct person two[2];
 	const struct command_option options[] = {{"config", &path, NULL}, {"badge", &badge, NULL}, {0}};
 	bool ok = command_options(&argc, argv, options, e) && (argc == 0 || err_set(e, E_USAGE, "nothing else is wanted")) &&
-		  lockdown_no_core(e) && command_config(path, &config, e) && command_two_people(config, badge, DO_CUSTODY, two, e) &&
-		  begin(config, two, e);
+		  lockdown_no_core(e) && command_config(path, &config, e) &&
+		  (config->custody_anchor[0] || err_set(e, E_CUSTODY, "the configuration names no anchor")) &&
+		  command_two_people(config, badge, DO_CUSTODY, two, e) && begin(config, two, e);
 	config_free(config);
 	return ok ? EXIT_OK : EXIT_FAILED;
 }

@@ -43,7 +43,7 @@ class Preflight(unittest.TestCase):
 
     def env(self, clock=SYNCHRONISED):
         env = self.factory.env(self.factory.station, CLOCK_STATE=clock)
-        env["LD_PRELOAD"] = " ".join(filter(None, [env.get("LD_PRELOAD"), built("tests/scenarios/libadjtimex.so")]))
+        env["LD_PRELOAD"] = " ".join(filter(None, [env.get("LD_PRELOAD"), built("tests/scenarios/libclock.so")]))
         return env
 
     def look(self, config=None, clock=SYNCHRONISED):

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Where a factory's CA key lives when it is not a file: a SoftHSM2 token behind `p11-kit server`.
+"""Where a factory's CA key lives when it is not a file: a SoftHSM2 token behind `p11-kit server`, or a software TPM.
 
     with Factory(custody=Token) as factory:
         factory.custody.pull()          # the token is gone, with what serves it
@@ -28,7 +28,7 @@ token_socket = {place}/token/p11.sock
         self.dir = pathlib.Path(place) / "token"
         self.server = None
 
-    def take_key(self, factory):
+    def take_key(self, factory, keep=False):
         """The line CA's key leaves its file for the token."""
         (self.dir / "tokens").mkdir(parents=True)
         (self.dir / "softhsm2.conf").write_text("directories.tokendir = %s/tokens\nobjectstore.backend = file\nlog.level = ERROR\n" % self.dir)
@@ -38,7 +38,8 @@ token_socket = {place}/token/p11.sock
         self.tool("softhsm2-util", "--init-token", "--free", "--label", "station", "--pin", PIN, "--so-pin", "314159")
         self.tool("softhsm2-util", "--import", plain, "--token", "station", "--label", "line-ca", "--id", "01", "--pin", PIN)
         plain.unlink()
-        key.unlink()
+        if not keep:
+            key.unlink()
         self.put_back()
 
     @property
@@ -64,3 +65,90 @@ token_socket = {place}/token/p11.sock
             self.server = None
 
     close = pull
+
+
+CA_EXTENSIONS = """basicConstraints = critical, CA:true, pathlen:0
+keyUsage = critical, keyCertSign, cRLSign
+subjectKeyIdentifier = hash
+authorityKeyIdentifier = keyid
+"""
+
+
+class Tpm:
+    """The CA's key and the anchor of the count in the station's own TPM. `limit`: how often it may sign."""
+    key = "tpm:handle=0x81010010"
+    limit = None
+    floor = """
+[custody]
+tcti = swtpm:path={place}/own-tpm/socket
+pin = file:{place}/secrets/tpm-value
+anchor = tpm:nv=0x01500010
+lease = 4
+order_key_1 = {place}/owner.vkey
+order_key_2 = {place}/quality.vkey
+"""
+
+    def __init__(self, place):
+        self.dir = pathlib.Path(place) / "own-tpm"
+        self.server = None
+
+    def take_key(self, factory):
+        """Key, counter and their certificate, made as at the ceremony."""
+        secret = lambda name: "file:%s/secrets/%s" % (factory.dir, name)
+        self.dir.mkdir()
+        factory.secret("tpm-value", "a value of the station")
+        factory.secret("tpm-owner", "a value of the brand owner")
+        self.put_back()
+        self.tool("tpm2_changeauth", "-c", "owner", "a value of the brand owner")
+        (factory.dir / "ca/line.key").unlink()
+        for name in ("owner", "quality"):
+            said = factory.verb("order", "key", name, "--out", factory.dir / ("secrets/order-" + name), "--passphrase", secret("passphrase"))
+            (factory.dir / (name + ".vkey")).write_text(next(text for text in said.splitlines() if text.startswith(name + "+")) + "\n")
+        self.config = factory.write_config("engineer", "owner", "contributor", "ceremony")
+        words = ("--owner", secret("tpm-owner"))
+        factory.verb("custody", "make-key", "--config", self.config, *words, *(("--limit", self.limit) if self.limit else ()))
+        factory.verb("custody", "make-anchor", "--config", self.config, *words)
+        self.certify(factory)
+        self.begin(factory)
+
+    def begin(self, factory):
+        """Two people tie the count to the anchor."""
+        if not (factory.dir / "ceremony.json").exists():
+            self.config.write_text(self.config.read_text() + "[people]\nfile = %s/ceremony.json\n" % factory.dir)
+            factory.verb("people", "init", "--config", self.config)
+            for n in "12":
+                subprocess.run([factory.station, "people", "add", "--config", self.config, "--name", "Keeper " + n, "--role", "lead"],
+                               input="BADGE:keeper-%s\n27182%s\n" % (n, n), text=True, check=True, stdout=subprocess.DEVNULL)
+        factory.secret("two", "".join("BADGE:keeper-%s\n27182%s\n" % (n, n) for n in "12"))
+        factory.verb("custody", "init", "--config", self.config, "--badge", factory.dir / "secrets/two")
+
+    def certify(self, factory):
+        """The root signs a certificate for the key in the TPM."""
+        handle = self.key.split("=")[1].split(";")[0]
+        ca, vault = factory.dir / "ca", factory.dir / "vault"
+        (self.dir / "ca.ext").write_text(CA_EXTENSIONS)
+        self.tool("tpm2_readpublic", "-c", handle, "-f", "pem", "-o", self.dir / "line.pub")
+        self.tool("openssl", "x509", "-new", "-force_pubkey", self.dir / "line.pub", "-subj", "/CN=Demo TPM Line CA", "-CA", ca / "root.pem",
+                  "-CAkey", vault / "root.key", "-passin", "file:%s/secrets/passphrase" % factory.dir, "-days", "4380", "-extfile",
+                  self.dir / "ca.ext", "-out", ca / "line.pem")
+        (ca / "chain.pem").write_text((ca / "line.pem").read_text() + (ca / "root.pem").read_text())
+
+    @property
+    def env(self):
+        clean = {name: value for name, value in os.environ.items() if name != "LD_PRELOAD"}
+        return dict(clean, TPM2TOOLS_TCTI="swtpm:path=%s/socket" % self.dir)
+
+    tool = Token.tool
+
+    def put_back(self):
+        from sim import wait_until
+        for name in ("socket", "socket.ctrl"):
+            (self.dir / name).unlink(missing_ok=True)
+        state = self.dir / "state"
+        state.mkdir(exist_ok=True)
+        self.server = subprocess.Popen(["swtpm", "socket", "--tpm2", "--tpmstate", "dir=%s" % state, "--server",
+                                        "type=unixio,path=%s/socket" % self.dir, "--ctrl", "type=unixio,path=%s/socket.ctrl" % self.dir,
+                                        "--flags", "startup-clear"], env=self.env, stdout=subprocess.DEVNULL, start_new_session=True)
+        wait_until((self.dir / "socket").exists, 20, "swtpm")
+
+    pull = close = Token.pull

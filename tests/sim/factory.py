@@ -177,6 +177,7 @@ class Factory(Bench):
         self.serial_profile = serial_profile
         self.profiles = profiles or {}
         self.custody = custody(self.dir) if custody else None
+        self.clock = None   # what the station thinks of the clock: (whether it is synchronised, seconds that it goes before)
         self.floor, self.jig = floor + (custody.floor if custody else ""), jig
         self.station = str(station or built(STATION))
         try:
@@ -197,6 +198,14 @@ class Factory(Bench):
         super().close()
         if broken:
             raise BenchError("the OpenAPI files say otherwise:\n" + "\n".join(broken))
+
+    def env(self, program=None, **more):
+        env = super().env(program, **more)
+        if self.clock and str(program) == self.station:
+            synchronised, ahead_s = self.clock
+            env.update(CLOCK_STATE="0" if synchronised else "5", CLOCK_OFFSET_S=str(ahead_s))
+            env["LD_PRELOAD"] = " ".join(filter(None, [env.get("LD_PRELOAD"), built("tests/scenarios/libclock.so")]))
+        return env
 
     # --- an engineer's part
 
