@@ -135,9 +135,11 @@ static bool look_into(struct search *s, const char *path, const char *name, comp
 	struct checkpoint head;
 	AUTO(bytes) struct bytes text = {.max = FILE_MOST};
 	AUTO(json) json_t *file = NULL;
-	return (file_read(path, &text, e) && json_parse(bytes_text(&text), text.len, &file, e) &&
-		json_get_text(file, "checkpoint", &note, e) && read_head(s, note, &head, e) && compare(s, &head, name, e) &&
-		compare_it(s, file, &head, name, e)) || err_in(e, "%s", path);
+	if (!file_read(path, &text, e) || !json_parse(bytes_text(&text), text.len, &file, e) ||
+	    !json_get_text(file, "checkpoint", &note, e) || !read_head(s, note, &head, e) || !compare(s, &head, name, e) ||
+	    !compare_it(s, file, &head, name, e))
+		return err_in(e, "%s", path);
+	return head.size <= s->found->size || bytes_add(&s->found->ahead, path, strlen(path) + 1, e);
 }
 
 static bool look_through(struct search *s, const char *dir, compare_file *compare_it, struct err *e)
@@ -216,6 +218,14 @@ static bool verify(struct search *s, const struct config *c, struct err *e)
 	s->found->size = s->found->known = report.entries;
 	s->root = report.root;
 	return report.fits || err_set(e, E_AUDIT, "the copy does not verify: %s", report.why);
+}
+
+void rollback_fini(struct rollback *r)
+{
+	if (!r)
+		return;
+	bytes_fini(&r->ahead);
+	*r = (struct rollback){0};
 }
 
 bool rollback_find(struct ledger *copy, struct ledger *old, const struct config *c, const char *vkey, const struct checkpoint *brought,

@@ -17,7 +17,11 @@ struct rollback {
 	uint64_t checkpoints;	/* that were compared */
 	uint64_t units, lots;	/* of which somebody knows more than the copy */
 	bool old_read;		/* the old ledger could be read */
+	struct bytes ahead;	/* paths, each with its NUL, of files whose checkpoint the copy does not reach: after a restore they are of a log
+				   that went another way */
 };
+void rollback_fini(struct rollback *r);
+AUTO_DEFINE(rollback, struct rollback)
 
 /* Tells a line about each unit and lot that the copy lacks or knows in an earlier state. */
 typedef void rollback_told(void *ctx, const char *line);

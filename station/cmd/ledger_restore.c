@@ -117,6 +117,19 @@ static bool is_one_file(const char *path, struct err *e)
 	return access(wal, F_OK) < 0 || err_set(e, E_DB, "%s was not written back", wal);
 }
 
+/* What the rolled back part of the log had pinned goes with it: it would contradict the log that begins here. */
+static void keep_files_aside(const struct restoring *r)
+{
+	const char *all = (const char *)r->found.ahead.data;
+	for (size_t at = 0; at < r->found.ahead.len; at += strlen(all + at) + 1) {
+		char to[PATH_MAX + NAME_MAX + 2];
+		const char *name = strrchr(all + at, '/');
+		snprintf(to, sizeof(to), "%s%s", r->aside, name);
+		if (rename(all + at, to) < 0)
+			printf("%s is of the log as it was, and should be kept elsewhere: %s\n", all + at, strerror(errno));
+	}
+}
+
 static bool restore(struct restoring *r, struct err *e)
 {
 	AUTO(ledger_hold) struct ledger_hold hold = {-1, -1};
@@ -131,6 +144,7 @@ static bool restore(struct restoring *r, struct err *e)
 		unlink(r->prepared);
 		return false;
 	}
+	keep_files_aside(r);
 	printf("%s is in place; what was there is in %s\n"
 	       "The signer's memory was not touched. If it knows more than the copy, the line does not start (E-CA-007): docs/spare-station.md.\n",
 	       r->path, r->aside);
@@ -146,6 +160,7 @@ static int run(int argc, char **argv, struct err *e)
 	r.copy = argc ? argv[0] : NULL;
 	ok = ok && command_config(r.config_path, &r.config, e) && restore(&r, e);
 	config_free(r.config);
+	rollback_fini(&r.found);
 	return ok ? EXIT_OK : EXIT_FAILED;
 }
 

@@ -11,6 +11,7 @@ the others have a line or a verb each, several at a time.
 import concurrent.futures
 import contextlib
 import ctypes
+import datetime
 import errno
 import fcntl
 import http.server
@@ -33,6 +34,7 @@ import time
 import unittest
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "sim"))
+from custody import Token, Tpm  # noqa: E402
 from factory import BenchError, Factory, Line, built, children, wait_until  # noqa: E402
 from mes import Mes  # noqa: E402
 from sim import SOURCE, sanitizer_of  # noqa: E402
@@ -591,6 +593,21 @@ def a_ledger_with_another_file_in_its_place(stage):
     config, ledger = used_ledger(stage, "corrupt")
     ledger.write_bytes(b"These are not the bytes of a database. " * 200)
     return stage.run_says(config)
+
+
+@happens("E_DB_BEHIND")
+def a_copy_that_lacks_what_a_newer_ledger_has(stage):
+    config, ledger = used_ledger(stage, "behind")
+    copy = ledger.with_name("copy.db")
+    stage.factory.verb("ledger", "backup", "--config", config, copy)
+    with contextlib.closing(sqlite3.connect(copy)) as db:
+        for name, in db.execute("SELECT name FROM sqlite_master WHERE type = 'trigger'").fetchall():
+            db.execute("DROP TRIGGER %s" % name)
+        last, = db.execute("SELECT max(idx) FROM entry").fetchone()
+        db.execute("DELETE FROM checkpoint WHERE size > ?", (last,))
+        db.execute("DELETE FROM entry WHERE idx = ?", (last,))
+        db.commit()
+    return stage.says("ledger", "restore", "--config", config, copy)
 
 
 @happens("E_AUDIT")
@@ -1537,6 +1554,146 @@ def a_unit_of_an_order_that_is_being_taken_back(stage):
 
 
 # --- the suite
+
+# --- custody of the CA's key, and the count
+
+ON_A_TOKEN = (r"^key = .*/line\.key$", Token.key)
+
+
+@contextlib.contextmanager
+def token(stage, name, pin=None):
+    """A configuration whose key is on a token, in a place of its own."""
+    place = stage.factory.dir / ("token-" + name)
+    place.mkdir()
+    held = Token(place)
+    held.take_key(stage.factory, keep=True)
+    if pin:
+        stage.factory.secret("token-pin", pin)
+    try:
+        yield stage.config(name, ON_A_TOKEN, text=stage.good + Token.floor.replace("{place}/token/", str(place) + "/token/")
+                           .replace("{place}", "{dir}"))
+    finally:
+        held.close()
+
+
+@happens("E_TOKEN_GONE")
+def a_token_that_was_pulled(stage):
+    text = stage.good + Token.floor.replace("{place}", "{dir}")
+    stage.factory.secret("token-pin", "1")
+    return stage.run_says(stage.config("no-token", ON_A_TOKEN, text=text))
+
+
+@happens("E_TOKEN_PIN")
+def a_pin_that_the_token_refuses(stage):
+    with token(stage, "wrong-pin", pin="1111") as config:
+        return stage.run_says(config)
+
+
+@happens("E_CUSTODY")
+def a_count_without_an_anchor(stage):
+    return stage.says("custody", "init", "--config", stage.config("no-anchor"), status=1)
+
+
+@happens("E_ANCHOR")
+def an_anchor_that_nobody_has_made(stage):
+    with token(stage, "anchor") as config:
+        config.write_text(config.read_text().replace("[custody]", "[custody]\nanchor = token:nobody-made-it"))
+        return stage.run_says(config)
+
+
+class SignsOnce(Tpm):
+    """A TPM that signs once; no orders, and no anchor."""
+    key = "tpm:handle=0x81010010;limit=0x01500020"
+    limit = 1
+    floor = "\n[custody]\ntcti = swtpm:path={place}/own-tpm/socket\npin = file:{place}/secrets/tpm-value\n"
+
+    def begin(self, factory):
+        pass
+
+
+@happens("E_KEY_SPENT")
+def a_tpm_that_has_signed_as_often_as_it_may(_):
+    with Factory(devices=2, slots=1, custody=SignsOnce) as factory:
+        line = factory.start_line()
+        for nth, serial in enumerate(("SIM0001", "SIM0002"), 1):
+            factory.plug(serial, 1)
+            slot = line.wait_verdict("01", nth=nth)
+            factory.unplug(serial)
+            line.wait_empty("01")
+        line.stop()
+        return slot
+
+
+@happens("E_CLOCK_REFUSED")
+def a_clock_that_was_set_back(stage):
+    factory, port = stage.factory, None
+    units = [stage.unit() for _ in range(2)]
+    config = stage.config("clock-back", port=units[0][1])
+    try:
+        for ahead_s, (serial, port) in zip((240, -240), units):
+            factory.clock = (True, ahead_s)
+            line = stage.line(config)
+            factory.plug(serial, port)
+            slot = stage.verdict_of(line)
+            factory.unplug(serial)
+            stage.ended(line)
+    finally:
+        factory.clock = None
+    return slot
+
+
+def signed_orders(stage, name, *people):
+    """A line that takes orders which two have signed, and an order for one that these have signed."""
+    keys = stage.factory.dir / "order-keys"
+    secret = "file:%s/secrets/passphrase" % stage.factory.dir
+    for who in ("owner", "quality"):
+        if not (keys / (who + ".vkey")).exists():
+            keys.mkdir(exist_ok=True)
+            said = stage.factory.verb("order", "key", who, "--out", keys / who, "--passphrase", secret)
+            (keys / (who + ".vkey")).write_text(next(x for x in said.splitlines() if x.startswith(who + "+")) + "\n")
+    order(stage, name, 1)
+    path = stage.factory.dir / "orders" / (name + ".json")
+    days = [(datetime.datetime.now(datetime.timezone.utc) + datetime.timedelta(days=n)).strftime("%Y-%m-%d") for n in (-1, 1, 2)]
+    window = days[:2] if len(people) == 2 else days[1:]
+    stage.factory.verb("order", "make", path, "--config", stage.config("make-" + name), "--out", path.with_suffix(".order"), "--from",
+                       window[0], "--until", window[1])
+    for who in people:
+        stage.factory.verb("order", "sign", path.with_suffix(".order"), "--key", keys / who, "--name", who,
+                           "--passphrase", secret)
+    return stage.good + "\n[custody]\norder_key_1 = {dir}/order-keys/owner.vkey\norder_key_2 = {dir}/order-keys/quality.vkey\n"
+
+
+def opening_says(stage, name, *people):
+    text = signed_orders(stage, name, *people)
+    with lot_line(stage, name, text=text) as (_, config):
+        return stage.says("lot", "open", "--config", config, name, status=1)
+
+
+@happens("E_ORDER_UNSIGNED")
+def an_order_that_nobody_signed(stage):
+    return opening_says(stage, "unsigned", "owner")
+
+
+@happens("E_ORDER_TERMS")
+def an_order_for_tomorrow(stage):
+    return opening_says(stage, "tomorrow", "owner", "quality", "quality")
+
+
+@happens("E_ORDER_SPENT")
+def a_ledger_that_was_edited_to_allow_more(stage):
+    units = [stage.unit() for _ in range(2)]
+    text = signed_orders(stage, "spent", "owner", "quality")
+    for nth, (serial, port) in enumerate(units):
+        with lot_line(stage, "spent", port, text) as (line, config):
+            if nth == 0:
+                stage.factory.verb("lot", "open", "--config", config, "spent")
+            stage.factory.plug(serial, port)
+            slot = stage.verdict_of(line)
+            stage.factory.unplug(serial)
+        with contextlib.closing(sqlite3.connect(stage.state("spent") / "ledger.db")) as db, db:
+            db.execute("UPDATE lot SET count = 9")
+    return slot
+
 
 class Catalogue(unittest.TestCase):
     def test_every_row_has_its_function_and_every_function_its_row(self):
