@@ -80,7 +80,7 @@ class Spare(unittest.TestCase):
         return int(re.search(r"(?m)^entries +(\d+)", self.factory.verb("audit", "verify", "--ledger", path)).group(1))
 
     def created(self):
-        return {name.split("/", 1)[1]: n["created"] for name, n in self.factory.counts()["ids"].items()
+        return {name.split("/", 1)[1]: n.get("created", 0) for name, n in self.factory.counts()["ids"].items()
                 if name.startswith("enrollments/")}
 
     @property
