@@ -1557,7 +1557,7 @@ def a_unit_of_an_order_that_is_being_taken_back(stage):
 
 # --- custody of the CA's key, and the count
 
-ON_A_TOKEN = (r"^key = .*/line\.key$", Token.key)
+ON_A_TOKEN = (r"^key = .*/line\.key$", "key = " + Token.key)
 
 
 @contextlib.contextmanager
@@ -1607,9 +1607,6 @@ class SignsOnce(Tpm):
     limit = 1
     floor = "\n[custody]\ntcti = swtpm:path={place}/own-tpm/socket\npin = file:{place}/secrets/tpm-value\n"
 
-    def begin(self, factory):
-        pass
-
 
 @happens("E_KEY_SPENT")
 def a_tpm_that_has_signed_as_often_as_it_may(_):
@@ -1626,13 +1623,12 @@ def a_tpm_that_has_signed_as_often_as_it_may(_):
 
 @happens("E_CLOCK_REFUSED")
 def a_clock_that_was_set_back(stage):
-    factory, port = stage.factory, None
-    units = [stage.unit() for _ in range(2)]
-    config = stage.config("clock-back", port=units[0][1])
+    factory = stage.factory
     try:
-        for ahead_s, (serial, port) in zip((240, -240), units):
+        for ahead_s in (240, -240):
+            serial, port = stage.unit()
             factory.clock = (True, ahead_s)
-            line = stage.line(config)
+            line = stage.line(stage.config("clock-back", port=port))
             factory.plug(serial, port)
             slot = stage.verdict_of(line)
             factory.unplug(serial)
