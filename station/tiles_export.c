@@ -8,7 +8,6 @@
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #define LEVELS 8	/* 256^8 entries is more than a log can have */
@@ -40,8 +39,8 @@ static bool make_parents(const char *path, struct err *e)
 	snprintf(copy, sizeof(copy), "%s", path);
 	for (char *slash = strchr(copy + 1, '/'); slash; slash = strchr(slash + 1, '/')) {
 		*slash = 0;
-		if (mkdir(copy, 0755) < 0 && errno != EEXIST)
-			return err_errno(e, E_FILE, "making %s", copy);
+		if (!file_make_directory(copy, 0755, e))
+			return false;
 		*slash = '/';
 	}
 	return true;

@@ -8,7 +8,6 @@
 #include "station/tiles.h"
 
 #include <dirent.h>
-#include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
 #include <stdio.h>
@@ -38,11 +37,9 @@ bool witness_init(const char *dir, const char *name, const char *passphrase, str
 	AUTO(bytes) struct bytes line = {0};
 	if (!path_of(dir, "witness.key", key, e) || !path_of(dir, "witness.vkey", vkey, e))
 		return false;
-	if (mkdir(dir, 0700) < 0 && errno != EEXIST)
-		return err_errno(e, E_FILE, "making %s", dir);
 	bytes_clear(ret_vkey);
-	return cosign_make_key(key, passphrase, name, ret_vkey, e) && bytes_printf(&line, e, "%s\n", bytes_text(ret_vkey)) &&
-	       file_write_atomic(vkey, line.data, line.len, 0644, e);
+	return file_make_directory(dir, 0700, e) && cosign_make_key(key, passphrase, name, ret_vkey, e) &&
+	       bytes_printf(&line, e, "%s\n", bytes_text(ret_vkey)) && file_write_atomic(vkey, line.data, line.len, 0644, e);
 }
 
 static bool own_vkey(const char *dir, struct bytes *ret, struct err *e)
