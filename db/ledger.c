@@ -278,7 +278,7 @@ bool ledger_check(struct ledger *l, struct err *e)
 	bool row = false;
 	AUTO(reading) struct reading r = {0};
 	AUTO(query) struct query q = {0};
-	if (!reading_open(l, &r, e) || !query_open(l, "PRAGMA quick_check(1)", &q, e) || !query_next(&q, &row, e))
+	if (!reading_open(l, &r, e) || !query_open(l, "PRAGMA integrity_check(1)", &q, e) || !query_next(&q, &row, e))
 		return false;
 	const char *found = row ? (const char *)sqlite3_column_text(q.stmt, 0) : NULL;
 	return (found && !strcmp(found, "ok")) || err_set(e, E_DB_CORRUPT, "%s", found ? found : "no answer");

@@ -39,7 +39,7 @@ AUTO_DEFINE(ledger_hold, struct ledger_hold)
  * in the new directory `aside`. After a cut in the middle it is called again. E_FILE. */
 WARN_UNUSED bool ledger_put_in_place(const char *prepared, const char *path, const char *aside, struct err *e);
 
-/* Reads every page and checks the file's structure and constraints (SQLite's quick_check); as long as the file, so not
+/* Reads every page and checks the file's structure, indexes and constraints (SQLite's integrity_check); as long as the file, so not
  * at every open. E_DB_CORRUPT says what is damaged. What the audit log says is audit_verify's business. */
 WARN_UNUSED bool ledger_check(struct ledger *l, struct err *e);
 
