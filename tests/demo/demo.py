@@ -6,7 +6,8 @@ Starts the emulated service, makes a CA and proves it there, and plugs simulated
 come as members of an enrollment group, units with a TPM that come by an entry of their own with its endorsement key, units without a TPM
 behind a serial line that come by an entry of their own with their certificate; and one bad unit of each kind, and a twin, which must fail
 with their own codes. Holds what the station says against what others saw. Everything stays in one directory, so doing it again meets
-the same units: the good ones are recognised, the bad ones refused again. Exits 0 only if nothing is short.
+the same units: the good ones are recognised, the bad ones refused again. Then the CA's key in a token and in a TPM (keys.py). Exits 0 only
+if nothing is short.
 """
 import argparse
 import collections
@@ -39,6 +40,7 @@ def arguments():
     parser.add_argument("--build", default="build")
     parser.add_argument("--dir", default="build/demo")
     parser.add_argument("--each", type=int, default=3, help="good units of each kind")
+    parser.add_argument("--units", action="store_true", help="the first part alone")
     parser.add_argument("--console", action="store_true", help="watch it on the station's screen")
     return parser.parse_args()
 
@@ -148,6 +150,7 @@ def console(factory):
 def main():
     args = arguments()
     os.environ["STATION_BUILD"] = args.build
+    import keys
     from factory import Factory
     slots = slots_of(args.each)
     good = sum(1 for unit in slots.values() if not unit[2])
@@ -172,9 +175,11 @@ def main():
         checkpoint = factory.dir / "state/results" / (ends[1]["registration_id"] + ".json")
         say("\naudit log, held against the checkpoint in %s:" % checkpoint)
         say(factory.audit_verify("--checkpoint", checkpoint, "--vkey", factory.dir / "ca/log.vkey"))
+    if not args.console and not args.units:
+        wrong += keys.on_a_token() + keys.in_the_tpm()
     for what in wrong:
         say("SHORT: " + what)
-    say("demo: %d of %d good units enrolled and proved, %d of %d bad ones refused with their own code" %
+    say("\ndemo: %d of %d good units enrolled and proved, %d of %d bad ones refused with their own code" %
         (sum(ends[n]["verdict"] == "PASS" for n, unit in slots.items() if not unit[2]), good,
          sum(ends[n]["code"] == unit[2].code for n, unit in slots.items() if unit[2]), len(BAD)))
     return 1 if wrong else 0

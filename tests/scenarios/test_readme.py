@@ -39,17 +39,18 @@ class Readme(unittest.TestCase):
         self.assertEqual(first.returncode, 0, first.stdout + first.stderr)
         self.assertIn(end, first.stdout)
         self.assertEqual(first.stdout.count(" PASS "), good)
-        second = self.demo()
+        self.assertIn("the signer has counted 2 of 2", first.stdout)
+        second = self.demo("--units")
         self.assertEqual(second.returncode, 0, second.stdout + second.stderr)
         self.assertIn(end, second.stdout)
         self.assertEqual(second.stdout.count("PASS (known)"), good)
 
     def test_demo_is_short_if_a_device_is(self):
-        first = self.demo("--each", "2")
+        first = self.demo("--each", "2", "--units")
         self.assertEqual(first.returncode, 0, first.stdout + first.stderr)
         devices = self.dir / "demo/tpm"
         shutil.copy(devices / "SIM0002/bundle.bin", devices / "SIM0001/bundle.bin")    # it now holds another one's certificate
-        second = self.demo("--each", "2")
+        second = self.demo("--each", "2", "--units")
         self.assertNotEqual(second.returncode, 0)
         self.assertIn("SHORT: SIM0001", second.stdout)
 
