@@ -3,7 +3,7 @@
  *
  * TORN_FAIL="call:name:number:error" in the environment lets a call fail from its nth time on, for files whose path ends in `name`:
  * call is write, sync, read or truncate; number counts from 1; error is a number of errno. A file named by TORN_ARMED must exist for
- * it to count, so that a test can let a program start first. */
+ * it to count, so that a test can let a program start first. TORN_FILE_SYSTEM=NUMBER is the type that every file system has. */
 /* Both names of each call are defined here. */
 #undef _FILE_OFFSET_BITS
 #undef _FORTIFY_SOURCE
@@ -21,6 +21,7 @@
 #include <string.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
+#include <sys/vfs.h>
 #include <unistd.h>
 
 static pthread_mutex_t mutex = PTHREAD_MUTEX_INITIALIZER;
@@ -211,6 +212,15 @@ int fsync(int fd)
 int fdatasync(int fd)
 {
 	return sync_by(SYS_fdatasync, fd);
+}
+
+int fstatfs64(int fd, struct statfs64 *ret)
+{
+	const char *type = getenv("TORN_FILE_SYSTEM");
+	int rc = (int)syscall(SYS_fstatfs, fd, ret);
+	if (rc == 0 && type)
+		ret->f_type = strtol(type, NULL, 0);
+	return rc;
 }
 
 static int open_as(const char *path, int flags, mode_t mode)
