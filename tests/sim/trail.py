@@ -33,8 +33,12 @@ class Trail:
         secret.touch(mode=0o600)
         secret.write_text("correct horse battery staple\n")
         self.passphrase = "file:%s" % secret
-        self.make_ca("ca")
         self.vkey = self.dir / "ca/log.vkey"
+        try:
+            self.make_ca("ca")
+        except BaseException:
+            self.close()
+            raise
 
     def __enter__(self):
         return self
