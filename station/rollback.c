@@ -51,20 +51,23 @@ static bool compare(struct search *s, const struct checkpoint *head, const char 
 	struct merkle_proof proof = {0};
 	s->found->checkpoints++;
 	if (strcmp(head->origin, ledger_origin(s->copy)) != 0)
-		return err_set(e, E_AUDIT, "%s: a checkpoint of log \"%s\", the copy is of \"%s\"", whose, head->origin, ledger_origin(s->copy));
+		return err_set(e, E_AUDIT, "%s: a checkpoint of log \"%s\", the copy is of \"%s\"", whose, head->origin,
+			       ledger_origin(s->copy));
 	knows(s, head->size);
 	if (!head->size || head->size > s->found->size)
 		return true;
 	if (!audit_prove_consistency(s->copy, head->size, s->found->size, &proof, e))
 		return false;
 	return merkle_extends(head->size, &head->root, s->found->size, &s->root, &proof) ||
-	       err_set(e, E_AUDIT, "%s: its checkpoint of size %" PRIu64 " has another root than the copy had there: this is another log", whose,
+	       err_set(e, E_AUDIT,
+		       "%s: its checkpoint of size %" PRIu64 " has another root than the copy had there: this is another log", whose,
 		       head->size);
 }
 
 static bool read_head(const struct search *s, const char *note, struct checkpoint *ret, struct err *e)
 {
-	return s->vkey ? note_open_checkpoint(note, strlen(note), s->vkey, ret, e) : note_read_checkpoint(note, strlen(note), ret, e);
+	return s->vkey ? note_open_checkpoint(note, strlen(note), s->vkey, ret, e) : note_read_checkpoint(note, strlen(note),
+													  ret, e);
 }
 
 /* ---- units and lots ---- */
@@ -80,7 +83,8 @@ static bool state_of(struct search *s, const char *job, const char **ret, struct
 	return true;
 }
 
-static bool compare_unit(struct search *s, const char *job, const char *serial, const char *id, const char *verdict, const char *whose,
+static bool compare_unit(struct search *s, const char *job, const char *serial, const char *id, const char *verdict,
+			 const char *whose,
 			 struct err *e)
 {
 	const char *mine = NULL;
@@ -117,7 +121,8 @@ static bool compare_result(struct search *s, const json_t *result, const struct 
 		return false;
 	if (head->size < s->found->size && strcmp(mine, "not there") != 0)
 		return true;
-	return compare_unit(s, json_text_or(result, "job", ""), json_text_or(result, "serial", ""), json_text_or(result, "registration_id", ""),
+	return compare_unit(s, json_text_or(result, "job", ""), json_text_or(result, "serial", ""), json_text_or(result,
+														 "registration_id", ""),
 			    json_text_or(result, "verdict", ""), name, e);
 }
 
@@ -154,7 +159,8 @@ static bool look_through(struct search *s, const char *dir, compare_file *compar
 		const char *end = strrchr(entry->d_name, '.');
 		if (!end || strcmp(end, ".json") != 0)
 			continue;
-		ok = snprintf(path, sizeof(path), "%s/%s", dir, entry->d_name) < (int)sizeof(path) || err_set(e, E_FILE, "path too long");
+		ok = snprintf(path, sizeof(path), "%s/%s", dir, entry->d_name) < (int)sizeof(path) || err_set(e, E_FILE,
+													      "path too long");
 		ok = ok && look_into(s, path, entry->d_name, compare_it, e);
 	}
 	closedir(d);
@@ -166,7 +172,8 @@ static bool look_through(struct search *s, const char *dir, compare_file *compar
 static bool compare_old_unit(void *ctx, const struct job_row *row)
 {
 	struct search *s = ctx;
-	s->ok = compare_unit(s, row->id, row->serial, row->registration_id, row->verdict == VERDICT_NONE ? "open" : verdict_name(row->verdict),
+	s->ok = compare_unit(s, row->id, row->serial, row->registration_id,
+			     row->verdict == VERDICT_NONE ? "open" : verdict_name(row->verdict),
 			     "the old ledger", s->e);
 	return s->ok;
 }
@@ -192,7 +199,8 @@ static bool compare_logs(struct search *s, struct ledger *old, struct err *e)
 	if (!audit_prove_consistency(longer ? old : s->copy, from, to, &proof, e))
 		return false;
 	return merkle_extends(from, longer ? &s->root : &root, to, longer ? &root : &s->root, &proof) ||
-	       err_set(e, E_AUDIT, "the copy of %" PRIu64 " entries is no older state of the ledger here, which has %" PRIu64, s->found->size, size);
+	       err_set(e, E_AUDIT,
+		       "the copy of %" PRIu64 " entries is no older state of the ledger here, which has %" PRIu64, s->found->size, size);
 }
 
 static bool compare_old(struct search *s, struct ledger *old, struct err *e)
@@ -212,7 +220,8 @@ static bool verify(struct search *s, const struct config *c, struct err *e)
 	if (!ledger_check(s->copy, e))
 		return false;
 	if (strcmp(ledger_origin(s->copy), c->log_origin) != 0)
-		return err_set(e, E_AUDIT, "the copy is the ledger of \"%s\", not of \"%s\"", ledger_origin(s->copy), c->log_origin);
+		return err_set(e, E_AUDIT, "the copy is the ledger of \"%s\", not of \"%s\"", ledger_origin(s->copy),
+			       c->log_origin);
 	if (!audit_verify(s->copy, NULL, NULL, &report, e))
 		return false;
 	s->found->size = s->found->known = report.entries;
@@ -228,7 +237,8 @@ void rollback_fini(struct rollback *r)
 	*r = (struct rollback){0};
 }
 
-bool rollback_find(struct ledger *copy, struct ledger *old, const struct config *c, const char *vkey, const struct checkpoint *brought,
+bool rollback_find(struct ledger *copy, struct ledger *old, const struct config *c, const char *vkey,
+		   const struct checkpoint *brought,
 		   rollback_told *told, void *ctx, struct rollback *ret, struct err *e)
 {
 	char results[PATH_MAX];

@@ -68,5 +68,6 @@ static int run(int argc, char **argv, struct err *e)
 	return code;
 }
 
-const struct command audit_verify_command = {"audit verify", "--config FILE | --ledger FILE [--checkpoint FILE [--vkey FILE]] [ARCHIVE…]",
+const struct command audit_verify_command = {"audit verify",
+					     "--config FILE | --ledger FILE [--checkpoint FILE [--vkey FILE]] [ARCHIVE…]",
 					     "recompute the audit log and name the first entry that does not fit", run};

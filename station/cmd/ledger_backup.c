@@ -59,5 +59,6 @@ static int run(int argc, char **argv, struct err *e)
 	return ok ? EXIT_OK : EXIT_FAILED;
 }
 
-const struct command ledger_backup_command = {"ledger backup", "--config FILE TO", "copy the ledger into one file, beside a running line, and verify it",
+const struct command ledger_backup_command = {"ledger backup", "--config FILE TO",
+					      "copy the ledger into one file, beside a running line, and verify it",
 					      run};

@@ -49,7 +49,8 @@ static struct ledger *open_old(const char *path)
 	struct ledger *l = NULL;
 	struct err why = {0};
 	struct audit_report report;
-	if (ledger_open_reader(path, &l, &why) && ledger_check(l, &why) && audit_verify(l, NULL, NULL, &report, &why) && report.fits)
+	if (ledger_open_reader(path, &l, &why) && ledger_check(l, &why) && audit_verify(l, NULL, NULL, &report, &why) &&
+	    report.fits)
 		return l;
 	printf("the ledger here is no witness: %s\n", why.code ? why.what : l ? report.why : "?");
 	ledger_close(l);
@@ -95,7 +96,8 @@ static bool put_on_record(const struct restoring *r, struct err *e)
 {
 	struct ledger *l = NULL;
 	uint64_t index;
-	AUTO(json) json_t *body = json_pack("{s:I, s:I, s:[s, s]}", "entries", (json_int_t)r->found.size, "known", (json_int_t)r->found.known,
+	AUTO(json) json_t *body = json_pack("{s:I, s:I, s:[s, s]}", "entries", (json_int_t)r->found.size, "known",
+					    (json_int_t)r->found.known,
 					    "people", r->two[0].id, r->two[1].id);
 	if (!body)
 		return err_set(e, E_NOMEM, "audit entry");
@@ -154,9 +156,11 @@ static bool restore(struct restoring *r, struct err *e)
 static int run(int argc, char **argv, struct err *e)
 {
 	struct restoring r = {0};
-	const struct command_option options[] = {{"config", &r.config_path, NULL}, {"checkpoint", &r.checkpoint, NULL}, {"vkey", &r.vkey_path, NULL},
+	const struct command_option options[] = {{"config", &r.config_path, NULL}, {"checkpoint", &r.checkpoint, NULL},
+						 {"vkey", &r.vkey_path, NULL},
 						 {"lose", &r.lose, NULL}, {"badge", &r.badge, NULL}, {0}};
-	bool ok = command_options(&argc, argv, options, e) && (argc == 1 || err_set(e, E_USAGE, "which copy?")) && lockdown_no_core(e);
+	bool ok = command_options(&argc, argv, options, e) && (argc == 1 || err_set(e, E_USAGE, "which copy?")) &&
+		lockdown_no_core(e);
 	r.copy = argc ? argv[0] : NULL;
 	ok = ok && command_config(r.config_path, &r.config, e) && restore(&r, e);
 	config_free(r.config);
