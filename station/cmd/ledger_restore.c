@@ -83,8 +83,8 @@ static bool loss_is_accepted(const struct restoring *r, struct err *e)
 {
 	uint64_t lost = r->found.known - r->found.size;
 	char *end = NULL;
-	printf("the copy has %" PRIu64 " entries and %" PRIu64 " are known of, by %" PRIu64 " checkpoints%s: %" PRIu64 " are rolled back, with %" PRIu64
-	       " units and %" PRIu64 " lots\n", r->found.size, r->found.known, r->found.checkpoints,
+	printf("the copy has %" PRIu64 " entries and %" PRIu64 " are known of, by %" PRIu64 " checkpoints%s: %" PRIu64
+	       " are rolled back, with %" PRIu64 " units and %" PRIu64 " lots\n", r->found.size, r->found.known, r->found.checkpoints,
 	       r->found.old_read ? " and the ledger here" : "", lost, r->found.units, r->found.lots);
 	if (!lost || (r->lose && strtoull(r->lose, &end, 10) == lost && !*end))
 		return true;
@@ -148,7 +148,8 @@ static bool restore(struct restoring *r, struct err *e)
 	}
 	keep_files_aside(r);
 	printf("%s is in place; what was there is in %s\n"
-	       "The signer's memory was not touched. If it knows more than the copy, the line does not start (E-CA-007): docs/spare-station.md.\n",
+	       "The signer's memory was not touched. If it knows more than the copy, the line does not start (E-CA-007): "
+	       "docs/spare-station.md.\n",
 	       r->path, r->aside);
 	return true;
 }
