@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* A number outside of the disk that only grows: what makes a restored or edited memory of the signer worthless. A row of operations:
- * an NV counter of the station's TPM (own_tpm.h), or an object on a token (token.h). Used by one thread at a time. */
+/* A number outside of the disk that only grows: what makes a restored or edited memory of the signer worthless. A row of
+ * operations: an NV counter of the station's TPM (own_tpm.h), or an object on a token (token.h). Used by one thread at a
+ * time. */
 #ifndef CERTS_ANCHOR_H
 #define CERTS_ANCHOR_H
 

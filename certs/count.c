@@ -72,8 +72,8 @@ bool count_knows(const struct count *c, const struct counting *what)
 
 /* ---- the anchor ---- */
 
-/* Steps the anchor and writes `next` as belonging to its new number. Wherever this is cut off, the memory on disk says that a step was
- * begun. What fails leaves a signer that counts no more: the next one finds out where the anchor stands. */
+/* Steps the anchor and writes `next` as belonging to its new number. Wherever this is cut off, the memory on disk says
+ * that a step was begun. What fails leaves a signer that counts no more: the next one finds out where the anchor stands. */
 static bool step(struct count *c, struct signer_memory *next, struct err *e)
 {
 	next->flags |= SIGNER_STEPPING;

@@ -1,13 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The signer's count of identities, and its head of the log: one memory (signer_state.h), tied to an anchor where there is one.
+/* The signer's count of identities, and its head of the log: one memory (signer_state.h), tied to an anchor where there
+ * is one.
  *
- * An identity is an intent at its index of the log. Who was counted is known for good: a mark under the signer's key stands in
- * signer.counted at that index, so the same intent again is free, and nobody else can make it so.
+ * An identity is an intent at its index of the log. Who was counted is known for good: a mark under the signer's key
+ * stands in signer.counted at that index, so the same intent again is free, and nobody else can make it so.
  *
- * With an anchor, identities are taken from leases: before the first of a lease the anchor is stepped, and the memory says so. Opened
- * again after anything but a clean end, what was leased counts as used, since the file might be an older copy of this lease. A memory
- * whose number the anchor has left behind is refused. So neither a restored nor an edited file gives an identity back, and a crash
- * costs at most a lease. */
+ * With an anchor, identities are taken from leases: before the first of a lease the anchor is stepped, and the memory
+ * says so. Opened again after anything but a clean end, what was leased counts as used, since the file might be an older
+ * copy of this lease. A memory whose number the anchor has left behind is refused. So neither a restored nor an edited
+ * file gives an identity back, and a crash costs at most a lease. */
 #ifndef CERTS_COUNT_H
 #define CERTS_COUNT_H
 
@@ -34,8 +35,9 @@ WARN_UNUSED bool count_open(struct count *c, const struct count_setup *setup, st
 /* Gives back what is leased and not used. What fails here is found at the next opening. */
 void count_close(struct count *c);
 
-/* Ties a memory to the anchor, for the first time or after a person moved an old one away: a new one, or one that has known no anchor and
- * keeps its head. Orders made before now_ms are void. E_SIGNER_STATE if there is one that is tied; E_ANCHOR, E_TOKEN_GONE. */
+/* Ties a memory to the anchor, for the first time or after a person moved an old one away: a new one, or one that has
+ * known no anchor and keeps its head. Orders made before now_ms are void. E_SIGNER_STATE if there is one that is tied;
+ * E_ANCHOR, E_TOKEN_GONE. */
 WARN_UNUSED bool count_begin(const struct count_setup *setup, int64_t now_ms, struct err *e);
 
 /* The intent whose leaf hash stands at this index of the log, in the tree (size, root). */
@@ -49,8 +51,8 @@ struct counting {
 	bool replaces;				/* draws on the order's own allowance for that */
 };
 bool count_knows(const struct count *c, const struct counting *what);
-/* Counts it unless it is known, and adopts the head: on disk when this returns. E_ORDER_SPENT, E_ORDER_TERMS (as many orders as there is
- * room for), E_SIGNER_STATE, E_TOKEN_GONE, E_ANCHOR. */
+/* Counts it unless it is known, and adopts the head: on disk when this returns. E_ORDER_SPENT, E_ORDER_TERMS (as many
+ * orders as there is room for), E_SIGNER_STATE, E_TOKEN_GONE, E_ANCHOR. */
 WARN_UNUSED bool count_identity(struct count *c, const struct counting *what, struct err *e);
 /* Only adopts a head. E_SIGNER_STATE. */
 WARN_UNUSED bool count_head(struct count *c, uint64_t size, const struct merkle_hash *root, struct err *e);

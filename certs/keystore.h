@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Where an issuing key lives. What holds it is a row of operations: an encrypted file (keystore_file.c), a PKCS#11 token (token.h), the
- * station's own TPM (own_tpm.h). The certificate is built by us, and only a digest goes to the key. Used by one thread at a time. */
+/* Where an issuing key lives. What holds it is a row of operations: an encrypted file (keystore_file.c), a PKCS#11 token
+ * (token.h), the station's own TPM (own_tpm.h). The certificate is built by us, and only a digest goes to the key. Used
+ * by one thread at a time. */
 #ifndef CERTS_KEYSTORE_H
 #define CERTS_KEYSTORE_H
 
@@ -16,12 +17,13 @@ struct keystore_signature {
 struct keystore_ops {
 	const char *name;	/* "file", "token", "tpm" */
 	bool in_hardware;	/* the key cannot be read out: what a production line needs */
-	/* Signs a SHA-256 digest as certificates carry it: DER ECDSA-Sig-Value, or PKCS#1 v1.5. After the lock-down it opens nothing.
-	 * E_SIGN; E_TOKEN_GONE where what holds the key cannot be reached (it may be put back); E_KEY_SPENT where it refuses because
-	 * its own limit is reached. */
+	/* Signs a SHA-256 digest as certificates carry it: DER ECDSA-Sig-Value, or PKCS#1 v1.5. After the lock-down it
+	 * opens nothing. E_SIGN; E_TOKEN_GONE where what holds the key cannot be reached (it may be put back);
+	 * E_KEY_SPENT where it refuses because its own limit is reached. */
 	bool (*sign)(void *state, const uint8_t digest[static SHA256_SIZE], struct keystore_signature *ret, struct err *e);
 	void (*close)(void *state);	/* NULL: nothing to do */
-	/* Before the lock-down: everything that signing will need, without using up a signature. NULL: one is made and thrown away. */
+	/* Before the lock-down: everything that signing will need, without using up a signature. NULL: one is made and
+	 * thrown away. */
 	bool (*warm)(void *state, struct err *e);
 };
 

@@ -21,8 +21,8 @@ WARN_UNUSED bool note_open_checkpoint(const char *note, size_t len, const char *
  * malformed. */
 WARN_UNUSED bool note_read_checkpoint(const char *note, size_t len, struct checkpoint *ret, struct err *e);
 
-/* The name in a log's verifier key, which is its log's origin. E_AUDIT if it is none (name+hash+base64, Ed25519), E_TEXT if there is
- * no room. */
+/* The name in a log's verifier key, which is its log's origin. E_AUDIT if it is none (name+hash+base64, Ed25519), E_TEXT
+ * if there is no room. */
 WARN_UNUSED bool note_vkey_name(const char *vkey, char *ret, size_t room, struct err *e);
 
 #endif

@@ -29,15 +29,16 @@ WARN_UNUSED bool note_key_make(struct note_key *k, const char *name, struct err 
 void note_key_fini(struct note_key *k);
 AUTO_DEFINE(note_key, struct note_key)
 
-/* Appends the signed checkpoint: origin = the key's name, size, root, and the extension lines, each with its line end ("" for none).
- * E_SIGN. */
+/* Appends the signed checkpoint: origin = the key's name, size, root, and the extension lines, each with its line end
+ * ("" for none). E_SIGN. */
 WARN_UNUSED bool note_key_sign(const struct note_key *k, uint64_t size, const struct merkle_hash *root, const char *lines,
 			       struct bytes *ret, struct err *e);
 
 /* Appends a signature line over any text: "— name base64", with its line end. E_SIGN. */
 WARN_UNUSED bool note_key_sign_text(const struct note_key *k, const void *text, size_t len, struct bytes *ret, struct err *e);
 
-/* A key for another purpose, out of this one (HMAC of the purpose under the private key): who has no log key cannot make it. E_CA_FILE. */
+/* A key for another purpose, out of this one (HMAC of the purpose under the private key): who has no log key cannot make
+ * it. E_CA_FILE. */
 WARN_UNUSED bool note_key_derive(const struct note_key *k, const char *purpose, uint8_t ret[static SHA256_SIZE], struct err *e);
 
 #endif

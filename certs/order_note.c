@@ -150,8 +150,8 @@ bool order_note_sign(const void *note, size_t len, const char *key_path, const c
 	if (!note_key_open(&key, key_path, passphrase, name, e))
 		return false;
 	bytes_clear(ret);
-	bool ok = bytes_add(ret, text.at, text.len, e) && bytes_add_text(ret, "\n", e) && bytes_add(ret, signatures.at, signatures.len, e) &&
-		  note_key_sign_text(&key, text.at, text.len, ret, e);
+	bool ok = bytes_add(ret, text.at, text.len, e) && bytes_add_text(ret, "\n", e) &&
+		  bytes_add(ret, signatures.at, signatures.len, e) && note_key_sign_text(&key, text.at, text.len, ret, e);
 	note_key_fini(&key);
 	return ok;
 }

@@ -44,8 +44,8 @@ WARN_UNUSED bool order_note_read(const char *note, size_t len, struct order_term
 /* The line of JSON with its line end: what is signed. E_ORDER if a term is out of bounds. */
 WARN_UNUSED bool order_note_text(const struct order_terms *terms, struct bytes *ret, struct err *e);
 
-/* Adds the signature of one key to a text, or to a note that has the other's already; ret is replaced. The key is an encrypted PEM file
- * (Ed25519), `name` stands in the signature line. E_CA_FILE, E_SECRET, E_ORDER. */
+/* Adds the signature of one key to a text, or to a note that has the other's already; ret is replaced. The key is an
+ * encrypted PEM file (Ed25519), `name` stands in the signature line. E_CA_FILE, E_SECRET, E_ORDER. */
 WARN_UNUSED bool order_note_sign(const void *note, size_t len, const char *key_path, const char *passphrase, const char *name,
 				 struct bytes *ret, struct err *e);
 /* A new key for that: KEY (encrypted PEM, 0600) and its verifier key as one line of text. E_CA_FILE, E_SECRET. */

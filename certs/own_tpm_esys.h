@@ -92,7 +92,8 @@ void own_tpm_anchor_public(uint32_t index, TPM2B_NV_PUBLIC *ret);
 WARN_UNUSED bool own_tpm_limit_public(uint32_t index, TPM2B_NV_PUBLIC *ret, struct err *e);
 
 /* Finds an index of this form that was written. `otherwise` if it is not there or another. */
-WARN_UNUSED bool own_tpm_find_nv(struct own_tpm *t, const TPM2B_NV_PUBLIC *form, enum err_code otherwise, ESYS_TR *ret, struct err *e);
+WARN_UNUSED bool own_tpm_find_nv(struct own_tpm *t, const TPM2B_NV_PUBLIC *form, enum err_code otherwise, ESYS_TR *ret,
+				 struct err *e);
 
 /* A PIN_PASS index. */
 struct own_tpm_limit {

@@ -332,9 +332,10 @@ bool signer_order(struct signer *s, const struct order_request *req, int64_t now
 	return true;
 }
 
-/* The order that an identity is counted for; *ret NULL where none limits it: orders are not signed here, or it was counted already. */
-static bool order_of(const struct signer *s, const struct intent *intent, bool known, int64_t now_ms, const struct order_terms **ret,
-		     struct err *e)
+/* The order that an identity is counted for; *ret NULL where none limits it: orders are not signed here, or it was
+ * counted already. */
+static bool order_of(const struct signer *s, const struct intent *intent, bool known, int64_t now_ms,
+		     const struct order_terms **ret, struct err *e)
 {
 	*ret = NULL;
 	if (!s->order_vkey[0] || known)
@@ -357,7 +358,8 @@ static bool count_intent(struct signer *s, const struct leaf_request *req, int64
 				.replaces = req->intent.replaces[0] != '\0'};
 	return intent_is_on_record(s, req, &what.leaf, e) &&
 	       signer_clock_holds(&s->clock, now_ms, s->count.state.now.latest_ms, s->who.production, e) &&
-	       order_of(s, &req->intent, count_knows(&s->count, &what), now_ms, &what.order, e) && count_identity(&s->count, &what, e);
+	       order_of(s, &req->intent, count_knows(&s->count, &what), now_ms, &what.order, e) &&
+	       count_identity(&s->count, &what, e);
 }
 
 bool signer_leaf(struct signer *s, const struct leaf_request *req, int64_t now_ms, struct leaf_reply *ret, struct err *e)
@@ -368,8 +370,8 @@ bool signer_leaf(struct signer *s, const struct leaf_request *req, int64_t now_m
 	if (!request_is_allowed(s, &req->intent, INTENT_LEAF, now_ms, &profile, e))
 		return false;
 	const struct leaf_order order = {req->intent.registration_id, &req->intent.key, req->intent.serial, profile->validity_days};
-	/* The leaf begins with its intent, not with this moment: signing an intent again gives the same certificate, not a second one
-	 * under the same serial number. */
+	/* The leaf begins with its intent, not with this moment: signing an intent again gives the same certificate, not
+	 * a second one under the same serial number. */
 	if (!issue_build(&s->ca, &order, req->intent.time_ms, &tbs, e) || !count_intent(s, req, now_ms, e) ||
 	    !issue_sign(&s->ca, &tbs, ret->der, &len, e))
 		return false;
@@ -399,7 +401,8 @@ static bool entry_names_two(const char *entry, size_t len, struct err *e)
 		return false;
 	const json_t *people = json_object_get(json_object_get(j, "body"), "people");
 	const char *one = json_string_value(json_array_get(people, 0)), *two = json_string_value(json_array_get(people, 1));
-	if (strcmp(json_text_or(j, "type", ""), "clock.accepted") != 0 || json_array_size(people) != 2 || !one || !two || !*one || !*two ||
+	if (strcmp(json_text_or(j, "type", ""), "clock.accepted") != 0 || json_array_size(people) != 2 || !one || !two ||
+	    !*one || !*two ||
 	    !strcmp(one, two))
 		return err_set(e, E_CLOCK_REFUSED, "the entry does not say that two people stand for the clock");
 	return true;
@@ -449,7 +452,8 @@ bool signer_checkpoint(struct signer *s, const struct checkpoint_request *req, i
 bool signer_warm(struct signer *s, int64_t now_ms, struct err *e)
 {
 	static const struct merkle_hash no_root;
-	struct intent intent = {.job = "warm", .registration_id = "warm", .serial = {1}, .time_ms = now_ms, .key = s->custody.key.key};
+	struct intent intent = {.job = "warm", .registration_id = "warm", .serial = {1}, .time_ms = now_ms,
+				.key = s->custody.key.key};
 	const struct leaf_order order = {intent.registration_id, &intent.key, intent.serial, 1};
 	uint8_t digest[SHA256_SIZE];
 	struct err expired = {0};

@@ -1,14 +1,15 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The process that holds the CA key, and counts.
  *
- * It answers few requests: take this order; sign a leaf for this key, id and profile, given a receipt; permit this identity, given a
- * receipt; sign this checkpoint; sign a list of revoked certificates; accept this clock, given a receipt. It builds what it signs
- * itself (RFC 5280); nobody can hand it bytes to sign. It remembers (signer_state.h) the newest tree head that it accepted and what it
- * counted, and writes that before every signature: a log that was shortened, forked or replaced is refused (E_RECEIPT), an order that
- * is used up (E_ORDER_SPENT), a memory that was restored (E_ANCHOR, where there is an anchor).
+ * It answers few requests: take this order; sign a leaf for this key, id and profile, given a receipt; permit this
+ * identity, given a receipt; sign this checkpoint; accept this clock, given a
+ * receipt. It builds what it signs itself (RFC 5280); nobody can hand it bytes to sign. It remembers (signer_state.h)
+ * the newest tree head that it accepted and what it counted, and writes that before every signature: a log that was
+ * shortened, forked or replaced is refused (E_RECEIPT), an order that is used up (E_ORDER_SPENT), a memory that was
+ * restored (E_ANCHOR, where there is an anchor).
  *
- * What it counts are identities: the intent at one index of the log is one, however often it is asked for. An intent that replaces an
- * identity draws on the order's own allowance for that.
+ * What it counts are identities: the intent at one index of the log is one, however often it is asked for. An intent
+ * that replaces an identity draws on the order's own allowance for that.
  *
  * `struct signer` is the logic, used in-process by tests; signer_child runs it behind a socket; signer_client_* asks. */
 #ifndef CERTS_SIGNER_H
@@ -35,7 +36,8 @@ struct signer_setup {
 	struct custody_setup custody;	/* the issuing CA's key, and the anchor of the count */
 	const char *log_key_path;	/* encrypted PEM, Ed25519, custody's passphrase: signs checkpoints */
 	const char *state_path;	/* signer.state; made if absent and there is no anchor. signer.counted beside it */
-	const char *order_key_path[2];	/* the verifier keys of those who sign orders, a line of text each; NULL or "": orders are not
+	const char *order_key_path[2];	/* the verifier keys of those who sign orders,
+		a line of text each; NULL or "": orders are not
 					   signed here, and not counted by the signer */
 	uint32_t lease;		/* identities per step of the anchor, at least 1 */
 	bool production;	/* wants a key in hardware, an anchor and signed orders: E_CUSTODY */
@@ -115,19 +117,22 @@ WARN_UNUSED bool signer_open(const struct signer_setup *setup, struct signer **r
 void signer_close(struct signer *s);
 
 void signer_who(const struct signer *s, struct signer_info *ret);
-/* Takes an order, so that identities may be asked for under it, until this signer ends; the same one again says what is left. An order of
- * the same number with other terms (an amended one) replaces it; what was counted stays. E_ORDER_UNSIGNED, E_ORDER, E_ORDER_TERMS
- * (not for this station or CA, not now, made before this memory was begun, too many orders at once). */
-WARN_UNUSED bool signer_order(struct signer *s, const struct order_request *req, int64_t now_ms, struct order_reply *ret, struct err *e);
+/* Takes an order, so that identities may be asked for under it, until this signer ends; the same one again says what is
+ * left. An order of the same number with other terms (an amended one) replaces it; what was counted stays.
+ * E_ORDER_UNSIGNED, E_ORDER, E_ORDER_TERMS (not for this station or CA, not now, made before this memory was begun, too
+ * many orders at once). */
+WARN_UNUSED bool signer_order(struct signer *s, const struct order_request *req, int64_t now_ms, struct order_reply *ret,
+			      struct err *e);
 
-/* E_RECEIPT, E_PROFILE, E_CA_EXPIRED, E_ID_INVALID, E_KEY_WEAK, E_SIGNER_STATE, E_SIGN, E_CLOCK_REFUSED; E_ORDER_UNSIGNED (orders are signed
- * here, and this one was not handed in), E_ORDER_TERMS, E_ORDER_SPENT; of the custody E_TOKEN_GONE, E_KEY_SPENT. A request whose
- * receipt's tree equals the last head is fine. */
+/* E_RECEIPT, E_PROFILE, E_CA_EXPIRED, E_ID_INVALID, E_KEY_WEAK, E_SIGNER_STATE, E_SIGN, E_CLOCK_REFUSED;
+ * E_ORDER_UNSIGNED (orders are signed here, and this one was not handed in), E_ORDER_TERMS, E_ORDER_SPENT; of the
+ * custody E_TOKEN_GONE, E_KEY_SPENT. A request whose receipt's tree equals the last head is fine. */
 WARN_UNUSED bool signer_leaf(struct signer *s, const struct leaf_request *req, int64_t now_ms, struct leaf_reply *ret,
 			     struct err *e);
-/* The note says in extension lines when this was, as the signer sees it: "time RFC3339", "boot-ms N" (CLOCK_BOOTTIME), "boot-id UUID",
- * "clock synchronised" or "clock unsynchronised". E_RECEIPT, E_SIGNER_STATE. */
-WARN_UNUSED bool signer_checkpoint(struct signer *s, const struct checkpoint_request *req, int64_t now_ms, struct checkpoint_reply *ret,
+/* The note says in extension lines when this was, as the signer sees it: "time RFC3339", "boot-ms N" (CLOCK_BOOTTIME),
+ * "boot-id UUID", "clock synchronised" or "clock unsynchronised". E_RECEIPT, E_SIGNER_STATE. */
+WARN_UNUSED bool signer_checkpoint(struct signer *s, const struct checkpoint_request *req, int64_t now_ms,
+				   struct checkpoint_reply *ret,
 				   struct err *e);
 /* E_RECEIPT; E_CLOCK_REFUSED if the entry does not name two people. */
 WARN_UNUSED bool signer_clock(struct signer *s, const struct clock_request *req, int64_t now_ms, struct err *e);
@@ -138,8 +143,8 @@ WARN_UNUSED bool signer_clock(struct signer *s, const struct clock_request *req,
 WARN_UNUSED bool signer_permit(struct signer *s, const struct leaf_request *req, int64_t now_ms, struct permit_reply *ret,
 			       struct err *e);
 
-/* Begins a memory that is tied to the anchor, where there is none: by people, at the ceremony or on a spare. Orders that were made before
- * are void from here. E_SIGNER_STATE if there is one; errors of signer_open. */
+/* Begins a memory that is tied to the anchor, where there is none: by people, at the ceremony or on a spare. Orders that
+ * were made before are void from here. E_SIGNER_STATE if there is one; errors of signer_open. */
 WARN_UNUSED bool signer_begin(const struct signer_setup *setup, int64_t now_ms, struct err *e);
 
 /* ---- the child ---- */

@@ -18,9 +18,10 @@ struct signer_clock {
 /* Reads the boot's id, before the lock-down. */
 void signer_clock_init(struct signer_clock *c);
 
-/* True if things may be signed now: the clock is synchronised, and not before `latest_ms`, or two people stand for it. What was signed
- * last is asked for everywhere, the synchronisation in production. E_CLOCK_REFUSED. */
-WARN_UNUSED bool signer_clock_holds(const struct signer_clock *c, int64_t now_ms, int64_t latest_ms, bool production, struct err *e);
+/* True if things may be signed now: the clock is synchronised, and not before `latest_ms`, or two people stand for it.
+ * What was signed last is asked for everywhere, the synchronisation in production. E_CLOCK_REFUSED. */
+WARN_UNUSED bool signer_clock_holds(const struct signer_clock *c, int64_t now_ms, int64_t latest_ms, bool production,
+				    struct err *e);
 
 /* Two people stand for it, for `for_ms` from now. */
 void signer_clock_accept(struct signer_clock *c, int64_t for_ms);

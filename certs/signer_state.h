@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* What the signer remembers: the newest tree head that it accepted, and what it counted (count.h says how).
  *
- * A file of two slots. Every change goes to the slot that holds the older state, and is on disk (fdatasync) before the function returns,
- * so a power cut leaves the old state or the new one. The slots are 4096 bytes apart, so that no disk sector holds both. The newest
- * whole slot counts; a file without one is refused, and so is a second signer on one file (flock). A slot ends in an HMAC under a key
- * of the signer's, so that what is edited is no whole slot. A file of the first version (a head and a number, without HMAC) is read,
- * and written anew with the next change. */
+ * A file of two slots. Every change goes to the slot that holds the older state, and is on disk (fdatasync) before the
+ * function returns, so a power cut leaves the old state or the new one. The slots are 4096 bytes apart, so that no disk
+ * sector holds both. The newest whole slot counts; a file without one is refused, and so is a second signer on one file
+ * (flock). A slot ends in an HMAC under a key of the signer's, so that what is edited is no whole slot. A file of the
+ * first version (a head and a number, without HMAC) is read, and written anew with the next change. */
 #ifndef CERTS_SIGNER_STATE_H
 #define CERTS_SIGNER_STATE_H
 

@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* A PKCS#11 token, through `p11-kit server`: the vendor's module runs in a process of its own, and this one speaks to it over one
- * descriptor that is opened before the lock-down (p11-kit-client.so, PKCS#11 v2.40).
+/* A PKCS#11 token, through `p11-kit server`: the vendor's module runs in a process of its own, and this one speaks to it
+ * over one descriptor that is opened before the lock-down (p11-kit-client.so, PKCS#11 v2.40).
  *
- * One session, since the signer is one thread (docs/decisions). A session that the token dropped is opened and logged in again within
- * the same descriptor; a descriptor that broke is E_TOKEN_GONE, and the signer is started anew. A wrong PIN is counted in
- * `memory_path` before it is tried: after one refusal, or where the token says that its count is low, it is not tried again
- * (E_TOKEN_PIN) until a person corrects the PIN and removes the file. */
+ * One session, since the signer is one thread (docs/decisions). A session that the token dropped is opened and logged in
+ * again within the same descriptor; a descriptor that broke is E_TOKEN_GONE, and the signer is started anew. A wrong PIN
+ * is counted in `memory_path` before it is tried: after one refusal, or where the token says that its count is low, it
+ * is not tried again (E_TOKEN_PIN) until a person corrects the PIN and removes the file. */
 #ifndef CERTS_TOKEN_H
 #define CERTS_TOKEN_H
 
@@ -20,7 +20,8 @@ struct token_setup {
 };
 
 struct token;
-/* Connects, finds the token, logs in. From here this process ignores SIGPIPE. E_TOKEN_GONE, E_TOKEN_PIN, E_SECRET, E_CA_FILE (URI, several tokens fit). */
+/* Connects, finds the token, logs in. From here this process ignores SIGPIPE. E_TOKEN_GONE, E_TOKEN_PIN, E_SECRET,
+ * E_CA_FILE (URI, several tokens fit). */
 WARN_UNUSED bool token_open(const struct token_setup *setup, struct token **ret, struct err *e);
 void token_close(struct token *t);
 

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The anchor of the count on a token: private data objects of one label, of which the highest number counts. */
 #include "certs/token_inside.h"
+#include "station/base/text.h"
 
 #include <inttypes.h>
 #include <stdio.h>
@@ -94,10 +95,7 @@ static const struct anchor_ops token_anchor_ops = {.name = "token", .read = anch
 static bool label_is_taken(struct token_anchor *a, struct token *t, const char *label, struct err *e)
 {
 	a->token = t;
-	if (strlen(label) >= sizeof(a->label))
-		return err_set(e, E_ANCHOR, "the anchor's label is too long");
-	strcpy(a->label, label);
-	return true;
+	return text_copy(a->label, sizeof(a->label), label, e);
 }
 
 bool anchor_open_token(struct token *t, const char *label, struct anchor *ret, struct err *e)

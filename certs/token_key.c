@@ -2,6 +2,7 @@
 /* The issuing key on a token: found by its URI, and signing with it. */
 #include "certs/der.h"
 #include "certs/token_inside.h"
+#include "station/base/text.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -184,10 +185,7 @@ bool keystore_open_token(struct token *t, const char *uri, struct keystore *ret,
 	if (!k)
 		return err_set(e, E_NOMEM, "key on a token");
 	k->token = t;
-	bool ok = (strlen(uri) < sizeof(k->uri) || err_set(e, E_CA_FILE, "the key's URI is too long"));
-	if (ok)
-		strcpy(k->uri, uri);
-	if (!ok || !find_key(k, e) || !read_public(k, &store.key, e)) {
+	if (!TEXT_COPY(k->uri, uri, e) || !find_key(k, e) || !read_public(k, &store.key, e)) {
 		free(k);
 		return false;
 	}

@@ -46,7 +46,8 @@ static bool count_leaving(struct ledger *l, const char *lot, uint64_t *ret, stru
 {
 	bool row = false;
 	AUTO(query) struct query q = {0};
-	if (!query_open(l, "SELECT count(*), ifnull(max(idx), -1), (SELECT ifnull(max(size), 0) FROM checkpoint) FROM entry WHERE " LEAVING,
+	if (!query_open(l, "SELECT count(*), ifnull(max(idx), -1), (SELECT ifnull(max(size), 0) FROM checkpoint) FROM entry WHERE "
+			LEAVING,
 			&q, e))
 		return false;
 	query_text(&q, 1, lot);
@@ -238,7 +239,8 @@ bool archive_let_go(struct ledger *l, const struct archive_row *row, struct err 
 	query_blob(&keep, 3, row->sha256, SHA256_SIZE);
 	query_int(&keep, 4, row->time_ms);
 	if (!query_run(&keep, e) ||
-	    !query_open(l, "UPDATE entry SET entry = x'', archive = (SELECT number FROM archive WHERE lot = ?1) WHERE " LEAVING, &empty, e))
+	    !query_open(l, "UPDATE entry SET entry = x'', archive = (SELECT number FROM archive WHERE lot = ?1) WHERE " LEAVING,
+			&empty, e))
 		return false;
 	query_text(&empty, 1, row->lot);
 	if (!query_run(&empty, e))

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Archives: a text file per closed lot that holds the bodies of its entries, so that the ledger need not. The ledger keeps all else of
- * them: number, time, type, job and hashes, so the tree, its checkpoints and every proof are as before, and each line of the archive
- * is held against the hash of its entry. An intent's body stays: a unit that comes back is told from it.
+/* Archives: a text file per closed lot that holds the bodies of its entries, so that the ledger need not. The ledger
+ * keeps all else of them: number, time, type, job and hashes, so the tree, its checkpoints and every proof are as
+ * before, and each line of the archive is held against the hash of its entry. An intent's body stays: a unit that comes
+ * back is told from it.
  *
  * The file, UTF-8, lines ending in LF:
  *	{"archive":1,"lot":"…","origin":"…"}
@@ -22,12 +23,13 @@ struct archive_row {
 	int64_t time_ms;
 };
 
-/* Writes the archive of a lot, on disk when this returns, and reads it back against the ledger. The file must not be there. E_LOT_STATE
- * (unknown, not closed or reverted, archived already, nothing in it to archive, or entries that no kept checkpoint covers), E_FILE. */
+/* Writes the archive of a lot, on disk when this returns, and reads it back against the ledger. The file must not be
+ * there. E_LOT_STATE (unknown, not closed or reverted, archived already, nothing in it to archive, or entries that no
+ * kept checkpoint covers), E_FILE. */
 WARN_UNUSED bool archive_write(struct ledger *l, const char *lot, const char *path, int64_t time_ms, struct archive_row *ret,
 			       struct err *e);
-/* Inside a transaction: the ledger lets go of the bodies that are in the archive, and keeps its row. E_AUDIT if they are not the same
- * ones any more. */
+/* Inside a transaction: the ledger lets go of the bodies that are in the archive, and keeps its row. E_AUDIT if they are
+ * not the same ones any more. */
 WARN_UNUSED bool archive_let_go(struct ledger *l, const struct archive_row *row, struct err *e);
 /* Gives the space back to the file system; as long as the ledger is large. Outside of transactions. */
 WARN_UNUSED bool archive_compact(struct ledger *l, struct err *e);

@@ -53,7 +53,8 @@ struct audit_report {
 WARN_UNUSED bool audit_verify(struct ledger *l, const uint64_t *outside_size, const struct merkle_hash *outside_root,
 			      struct audit_report *ret, struct err *e);
 
-/* Calls `each` for entries [from, to) in order, with len 0 where the body is in an archive (db/archive.h); stops when it returns false, which is no error. */
+/* Calls `each` for entries [from, to) in order, with len 0 where the body is in an archive (db/archive.h); stops when it
+ * returns false, which is no error. */
 typedef bool audit_each(void *ctx, uint64_t index, const char *type, const char *job, const void *entry, size_t len);
 WARN_UNUSED bool audit_scan(struct ledger *l, uint64_t from, uint64_t to, audit_each *each, void *ctx, struct err *e);
 

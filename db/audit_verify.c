@@ -96,7 +96,8 @@ static void compare_hashes(struct verification *v, uint64_t at, const struct byt
 		misfit(v, at, "the tree's nodes above entry %llu are not the hashes of what is below them", (unsigned long long)at);
 }
 
-/* Of an entry whose body is in an archive the stored hash goes into the tree; whether the body has that hash is the archive's business. */
+/* Of an entry whose body is in an archive the stored hash goes into the tree; whether the body has that hash is the
+ * archive's business. */
 static bool kept_leaf(struct verification *v, uint64_t at, size_t len, struct merkle_hash *ret)
 {
 	const void *stored = sqlite3_column_blob(v->entries.stmt, 4);
@@ -130,7 +131,8 @@ static bool take_entry(struct verification *v, struct bytes *computed, struct er
 	if (!merkle_append(&v->edge, &leaf, gather, computed, e))
 		return false;
 	compare_hashes(v, at, computed);
-	if (v->report->fits && !archived && !(type && job && entry && audit_entry_names(entry, len, type, job, sqlite3_column_int64(row, 1))))
+	if (v->report->fits && !archived && !(type && job && entry &&
+					       audit_entry_names(entry, len, type, job, sqlite3_column_int64(row, 1))))
 		misfit(v, at, "type, job or time beside entry %llu are not the entry's own", (unsigned long long)at);
 	return true;
 }
@@ -174,7 +176,8 @@ static bool compare_archives(struct verification *v, struct err *e)
 		return false;
 	uint64_t on_record = (uint64_t)sqlite3_column_int64(q.stmt, 0);
 	if (on_record != v->report->archived)
-		misfit(v, UINT64_MAX, "%llu entries have no body, and archives on record have %llu", (unsigned long long)v->report->archived,
+		misfit(v, UINT64_MAX, "%llu entries have no body, and archives on record have %llu",
+		       (unsigned long long)v->report->archived,
 		       (unsigned long long)on_record);
 	return true;
 }

@@ -55,9 +55,9 @@ static bool lock_writer(struct ledger *l, const char *path, struct err *e)
 	return file_system_keeps_locks(l->lock_fd, name, e) && lock_file(l->lock_fd, name, e);
 }
 
-/* The lock beside the ledger is found by its directory; under another name of the same file, a hard link, there would be another. So
- * the file itself is locked too, by flock, which SQLite does not use. Its descriptor is closed after SQLite's own: closing one drops
- * the POSIX locks that this process has on the file. */
+/* The lock beside the ledger is found by its directory; under another name of the same file, a hard link, there would be
+ * another. So the file itself is locked too, by flock, which SQLite does not use. Its descriptor is closed after
+ * SQLite's own: closing one drops the POSIX locks that this process has on the file. */
 static bool lock_itself(struct ledger *l, const char *path, struct err *e)
 {
 	l->file_fd = open(path, O_RDONLY | O_CLOEXEC);

@@ -25,9 +25,9 @@ void ledger_close(struct ledger *l);
  * only read. Where `from` is not there, `to` is not there either. E_DB, E_DB_FULL, E_DB_CORRUPT, E_FILE. */
 WARN_UNUSED bool ledger_copy(const char *from, const char *to, struct err *e);
 
-/* Makes `to`, which must not be there, with all that is committed in the ledger `from` at this moment, beside a running line or not: one
- * file, without a WAL, whole and on disk when this returns. It is for people to verify (ledger_open_reader) before they rely on it.
- * E_DB, E_DB_FULL, E_DB_CORRUPT, E_FILE. */
+/* Makes `to`, which must not be there, with all that is committed in the ledger `from` at this moment, beside a running
+ * line or not: one file, without a WAL, whole and on disk when this returns. It is for people to verify
+ * (ledger_open_reader) before they rely on it. E_DB, E_DB_FULL, E_DB_CORRUPT, E_FILE. */
 WARN_UNUSED bool ledger_backup(const char *from, const char *to, struct err *e);
 
 /* The place of a ledger's writer, without a ledger: nobody opens it for writing meanwhile. E_DB_LOCKED, E_FILE. */
@@ -35,8 +35,8 @@ struct ledger_hold { int lock_fd, file_fd; };	/* -1: not held */
 WARN_UNUSED bool ledger_hold(const char *path, struct ledger_hold *ret, struct err *e);
 void ledger_hold_fini(struct ledger_hold *hold);
 AUTO_DEFINE(ledger_hold, struct ledger_hold)
-/* By who holds it: `prepared`, a closed ledger in the same directory, takes the place of the one at `path`, which is kept with its WAL
- * in the new directory `aside`. After a cut in the middle it is called again. E_FILE. */
+/* By who holds it: `prepared`, a closed ledger in the same directory, takes the place of the one at `path`, which is
+ * kept with its WAL in the new directory `aside`. After a cut in the middle it is called again. E_FILE. */
 WARN_UNUSED bool ledger_put_in_place(const char *prepared, const char *path, const char *aside, struct err *e);
 
 /* Reads every page and checks the file's structure, indexes and constraints (SQLite's integrity_check); as long as the file, so not

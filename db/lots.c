@@ -8,7 +8,8 @@
 #define ORDER_TEXT_MAX ((size_t)16 << 20)
 #define ROW_NAMES "id, product, profile, count, order_sha256, state, opened_by, closed_by, opened_ms, closed_ms, \"order\", scrap"
 #define SELECT_LOT "SELECT " ROW_NAMES " FROM lot "
-enum { AT_ID, AT_PRODUCT, AT_PROFILE, AT_COUNT, AT_SHA256, AT_STATE, AT_OPENED_BY, AT_CLOSED_BY, AT_OPENED, AT_CLOSED, AT_ORDER, AT_SCRAP };
+enum { AT_ID, AT_PRODUCT, AT_PROFILE, AT_COUNT, AT_SHA256, AT_STATE, AT_OPENED_BY, AT_CLOSED_BY, AT_OPENED, AT_CLOSED, AT_ORDER,
+       AT_SCRAP };
 
 static const char *const states[] = {
 	[LOT_OPEN] = "open", [LOT_CLOSED] = "closed", [LOT_REVERTING] = "reverting", [LOT_REVERTED] = "reverted",

@@ -46,8 +46,8 @@ static json_t *result_json(const struct job *j)
 	return result;
 }
 
-/* Of its intent: the verdict follows this, and is under the next checkpoint. A unit whose entries are in an archive keeps the receipt
- * that it has. */
+/* Of its intent: the verdict follows this, and is under the next checkpoint. A unit whose entries are in an archive
+ * keeps the receipt that it has. */
 static bool write_receipt(const struct job *j, const char *dir, struct err *e)
 {
 	char name[sizeof(j->row.registration_id) + 32];

@@ -66,8 +66,8 @@ static bool compare(struct search *s, const struct checkpoint *head, const char 
 
 static bool read_head(const struct search *s, const char *note, struct checkpoint *ret, struct err *e)
 {
-	return s->vkey ? note_open_checkpoint(note, strlen(note), s->vkey, ret, e) : note_read_checkpoint(note, strlen(note),
-													  ret, e);
+	return s->vkey ? note_open_checkpoint(note, strlen(note), s->vkey, ret, e)
+		       : note_read_checkpoint(note, strlen(note), ret, e);
 }
 
 /* ---- units and lots ---- */
@@ -84,8 +84,7 @@ static bool state_of(struct search *s, const char *job, const char **ret, struct
 }
 
 static bool compare_unit(struct search *s, const char *job, const char *serial, const char *id, const char *verdict,
-			 const char *whose,
-			 struct err *e)
+			 const char *whose, struct err *e)
 {
 	const char *mine = NULL;
 	if (!state_of(s, job, &mine, e))
@@ -121,9 +120,8 @@ static bool compare_result(struct search *s, const json_t *result, const struct 
 		return false;
 	if (head->size < s->found->size && strcmp(mine, "not there") != 0)
 		return true;
-	return compare_unit(s, json_text_or(result, "job", ""), json_text_or(result, "serial", ""), json_text_or(result,
-														 "registration_id", ""),
-			    json_text_or(result, "verdict", ""), name, e);
+	return compare_unit(s, json_text_or(result, "job", ""), json_text_or(result, "serial", ""),
+			    json_text_or(result, "registration_id", ""), json_text_or(result, "verdict", ""), name, e);
 }
 
 static bool compare_handover(struct search *s, const json_t *file, const struct checkpoint *head, const char *name, struct err *e)
@@ -159,8 +157,8 @@ static bool look_through(struct search *s, const char *dir, compare_file *compar
 		const char *end = strrchr(entry->d_name, '.');
 		if (!end || strcmp(end, ".json") != 0)
 			continue;
-		ok = snprintf(path, sizeof(path), "%s/%s", dir, entry->d_name) < (int)sizeof(path) || err_set(e, E_FILE,
-													      "path too long");
+		ok = snprintf(path, sizeof(path), "%s/%s", dir, entry->d_name) < (int)sizeof(path) ||
+		     err_set(e, E_FILE, "path too long");
 		ok = ok && look_into(s, path, entry->d_name, compare_it, e);
 	}
 	closedir(d);

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The signer's setup out of the configuration: for the signer's process, and for verbs that open the custody themselves while no line
- * runs. */
+/* The signer's setup out of the configuration: for the signer's process, and for verbs that open the custody themselves
+ * while no line runs. */
 #ifndef STATION_SIGNER_SETTINGS_H
 #define STATION_SIGNER_SETTINGS_H
 

@@ -15,8 +15,8 @@ int64_t clock_steady_ms(void);
 /* "2026-11-22T21:49:25.123Z" (RFC 3339). */
 void clock_text(int64_t wall_ms, char out[static CLOCK_TEXT]);
 
-/* Reads such a time, with exactly three digits of a second; and a day, "2026-11-22", as its first millisecond in UTC. False if it is
- * none, such as February 30. */
+/* Reads such a time, with exactly three digits of a second; and a day, "2026-11-22", as its first millisecond in UTC.
+ * False if it is none, such as February 30. */
 bool clock_parse(const char *text, int64_t *ret_ms);
 bool clock_parse_day(const char *text, int64_t *ret_ms);
 

@@ -14,8 +14,8 @@
 /* Locks the calling process (single-threaded) in. E_LOCKDOWN. Landlock missing is no error; anything else is. */
 WARN_UNUSED bool lockdown(struct err *e);
 
-/* The same for who must know whether the clock is right: it may ask the kernel (clock_adjtime), and first gives up every capability,
- * so that it cannot set it. */
+/* The same for who must know whether the clock is right: it may ask the kernel (clock_adjtime), and first gives up every
+ * capability, so that it cannot set it. */
 WARN_UNUSED bool lockdown_with_clock(struct err *e);
 
 /* The softer first half, for every process of the station: not dumpable, no core file. */

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* station clock accept: two people stand for a clock that is not synchronised, or that was set back, for twelve hours. Without a running
- * line. What they say is an entry of the audit log, and the signer takes it from there. */
+/* station clock accept: two people stand for a clock that is not synchronised, or that was set back, for twelve hours.
+ * Without a running line. What they say is an entry of the audit log, and the signer takes it from there. */
 #include "db/audit.h"
 #include "station/base/clock.h"
 #include "station/base/lockdown.h"

@@ -16,7 +16,8 @@
 
 /* ---- init ---- */
 
-static bool keep_on_record(struct ledger *l, const struct config *c, const struct person two[static 2], int64_t now_ms, struct err *e)
+static bool keep_on_record(struct ledger *l, const struct config *c, const struct person two[static 2], int64_t now_ms,
+			   struct err *e)
 {
 	uint64_t at;
 	AUTO(json) json_t *body = json_pack("{s:s, s:[s, s]}", "anchor", c->custody_anchor, "people", two[0].id, two[1].id);
@@ -85,9 +86,11 @@ static bool show(const struct config *c, struct err *e)
 		return false;
 	bool ok = !custody.anchor.ops || custody.anchor.ops->read(custody.anchor.state, &at, e);
 	if (ok) {
-		printf("key        %s, in a %s, %s\n", c->ca_key, custody.key.ops->name, custody.key.key.kind == KEY_RSA ? "RSA" : "P-256");
+		printf("key        %s, in a %s, %s\n", c->ca_key, custody.key.ops->name,
+		       custody.key.key.kind == KEY_RSA ? "RSA" : "P-256");
 		if (custody.anchor.ops)
-			printf("anchor     %s, in a %s, at %" PRIu64 "; leases of %u\n", c->custody_anchor, custody.anchor.ops->name, at,
+			printf("anchor     %s, in a %s, at %" PRIu64 "; leases of %u\n", c->custody_anchor,
+			       custody.anchor.ops->name, at,
 			       c->custody_lease);
 		else
 			printf("anchor     none\n");

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* station custody make-key, make-anchor, set-limit: what an engineer makes in the station's TPM, or on its token, before the ceremony
- * goes on; by the URIs of the configuration. A key on a token is made with the token's own tools. */
+/* station custody make-key, make-anchor, set-limit: what an engineer makes in the station's TPM, or on its token, before
+ * the ceremony goes on; by the URIs of the configuration. A key on a token is made with the token's own tools. */
 #include "certs/own_tpm.h"
 #include "certs/token.h"
 #include "station/base/lockdown.h"

@@ -31,7 +31,8 @@ static int run_key(int argc, char **argv, struct err *e)
 	if (!lockdown_no_core(e) || !order_note_make_key(out, passphrase, argv[0], &vkey, e))
 		return EXIT_FAILED;
 	printf("%s", bytes_text(&vkey));
-	fprintf(stderr, "The key is in %s. The line above is its verifier key: give it to the stations ([custody] order_key_1 or order_key_2).\n",
+	fprintf(stderr,
+		"The key is in %s. The line above is its verifier key, for the stations ([custody] order_key_1, order_key_2).\n",
 		out);
 	return EXIT_OK;
 }
@@ -49,7 +50,8 @@ static void say(const struct order_terms *t)
 	clock_text(t->made_ms, made);
 	hex_encode(t->issuer, SHA256_SIZE, issuer);
 	hex_encode(t->file, SHA256_SIZE, file);
-	printf("order     %s, made %s\nproduct   %s, profile %s\nstation   %s\n", t->number, made, t->product, t->profile, t->station);
+	printf("order     %s, made %s\nproduct   %s, profile %s\nstation   %s\n", t->number, made, t->product, t->profile,
+	       t->station);
 	printf("count     %u identities, %u more for units that fail, %u replacements\n", t->count, t->scrap, t->replace);
 	printf("window    %.10s to %.10s, UTC\nissuer    %s\nfile      %s\n", from, until, issuer, file);
 }
@@ -92,7 +94,8 @@ static bool take_issuer(const struct config *c, struct order_terms *t, struct er
 	return ok;
 }
 
-static bool terms_of(const struct making *m, const struct config *c, const struct order *order, struct order_terms *t, struct err *e)
+static bool terms_of(const struct making *m, const struct config *c, const struct order *order, struct order_terms *t,
+		     struct err *e)
 {
 	*t = (struct order_terms){.count = order->lot.count, .made_ms = clock_wall_ms()};
 	memcpy(t->file, order->lot.order_sha256, SHA256_SIZE);
@@ -107,7 +110,8 @@ static bool make(const struct making *m, const char *path, const struct config *
 	AUTO(bytes) struct bytes file = {.max = ORDER_FILE_MAX}, text = {.max = ORDER_NOTE_MAX};
 	AUTO(order) struct order order = {0};
 	struct order_terms terms;
-	if (!file_read(path, &file, e) || !order_parse(bytes_text(&file), file.len, &order, e) || !terms_of(m, c, &order, &terms, e) ||
+	if (!file_read(path, &file, e) || !order_parse(bytes_text(&file), file.len, &order, e) ||
+	    !terms_of(m, c, &order, &terms, e) ||
 	    !order_note_text(&terms, &text, e) || !file_write_atomic(m->out, text.data, text.len, FILE_MODE, e))
 		return false;
 	say(&terms);
@@ -119,7 +123,8 @@ static int run_make(int argc, char **argv, struct err *e)
 {
 	struct making m = {0};
 	struct config *config = NULL;
-	const struct command_option options[] = {{"config", &m.config, NULL}, {"scrap", &m.scrap, NULL}, {"replace", &m.replace, NULL},
+	const struct command_option options[] = {{"config", &m.config, NULL}, {"scrap", &m.scrap, NULL}, {"replace",
+													  &m.replace, NULL},
 						 {"from", &m.from, NULL}, {"until", &m.until, NULL}, {"out", &m.out, NULL}, {0}};
 	bool ok = command_options(&argc, argv, options, e) &&
 		  ((argc == 1 && m.out) || err_set(e, E_USAGE, "order make ORDER.json --out ORDER.order --from DAY --until DAY")) &&
@@ -143,7 +148,8 @@ static bool read_note(const char *path, struct bytes *ret, struct order_terms *t
 static int run_sign(int argc, char **argv, struct err *e)
 {
 	const char *key = NULL, *name = NULL, *passphrase = NULL;
-	const struct command_option options[] = {{"key", &key, NULL}, {"name", &name, NULL}, {"passphrase", &passphrase, NULL}, {0}};
+	const struct command_option options[] = {{"key", &key, NULL}, {"name", &name, NULL}, {"passphrase", &passphrase,
+											      NULL}, {0}};
 	AUTO(bytes) struct bytes note = {0}, signed_note = {.max = ORDER_NOTE_MAX};
 	struct order_terms terms;
 	if (!command_options(&argc, argv, options, e))
@@ -177,7 +183,8 @@ static bool show(const char *config_path, const char *path, struct err *e)
 		return true;
 	}
 	bool ok = command_config(config_path, &config, e) &&
-		  (orders_are_signed(config) || err_set(e, E_ORDER_UNSIGNED, "the configuration names no keys of those who sign orders")) &&
+		  (orders_are_signed(config) || err_set(e, E_ORDER_UNSIGNED,
+							"the configuration names no keys of those who sign orders")) &&
 		  signed_order_open(config, &note, &terms, e);
 	config_free(config);
 	if (ok)
@@ -189,9 +196,10 @@ static int run_show(int argc, char **argv, struct err *e)
 {
 	const char *config = NULL;
 	const struct command_option options[] = {{"config", &config, NULL}, {0}};
-	bool ok = command_options(&argc, argv, options, e) && (argc == 1 || err_set(e, E_USAGE, "which order?")) && show(config, argv[0], e);
+	bool ok = command_options(&argc, argv, options, e) && (argc == 1 || err_set(e, E_USAGE, "which order?")) &&
+		  show(config, argv[0], e);
 	return ok ? EXIT_OK : e->code == E_USAGE ? EXIT_USAGE : EXIT_FAILED;
 }
 
-const struct command order_show_command = {"order show", "ORDER.order [--config FILE]", "an order in words, and whether both have signed it",
-					   run_show};
+const struct command order_show_command = {"order show", "ORDER.order [--config FILE]",
+	"an order in words, and whether both have signed it", run_show};

@@ -112,7 +112,8 @@ bool lot_look(struct line *l, struct lot_view *ret, struct err *e)
 	ret->profile = l->lot->profile;
 	ret->count = lot->count;
 	pthread_mutex_unlock(&l->lot->lock);
-	return ok && (!ret->id[0] || (lots_taken(l->ledger, ret->id, &ret->taken, e) && lots_allowed(l->ledger, ret->id, &ret->allowed, e)));
+	return ok && (!ret->id[0] || (lots_taken(l->ledger, ret->id, &ret->taken, e) &&
+				      lots_allowed(l->ledger, ret->id, &ret->allowed, e)));
 }
 
 bool lot_lists(struct line *l, const char *label)

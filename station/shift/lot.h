@@ -19,10 +19,10 @@ WARN_UNUSED bool lot_start(struct line *l, struct err *e);
 void lot_end(struct line *l);
 
 /* Opens the order's lot, or goes on with it if it is open already, and makes it the current one. The order is read from
- * [lots] orders, by its number; one that the folder adapter put there is like any other. Where orders are signed, the signer takes it
- * first: E_ORDER_UNSIGNED, E_ORDER_TERMS. E_ORDER (no such order, or a bad file),
- * E_LOT_CLOSED, E_LOT_STATE (is being, or was, taken back), E_LOT_OTHER (the file changed since it was opened), E_LOT_BUSY while
- * units of another lot are worked on. */
+ * [lots] orders, by its number; one that the folder adapter put there is like any other. Where orders are signed, the
+ * signer takes it first: E_ORDER_UNSIGNED, E_ORDER_TERMS. E_ORDER (no such order, or a bad file), E_LOT_CLOSED,
+ * E_LOT_STATE (is being, or was, taken back), E_LOT_OTHER (the file changed since it was opened), E_LOT_BUSY while units
+ * of another lot are worked on. */
 WARN_UNUSED bool lot_open(struct line *l, const char *order, const char *person, struct err *e);
 
 /* Writes the hand-over (handover.h), keeps its hash on record, and closes the current lot; then none is open. E_NO_LOT; E_LOT_BUSY

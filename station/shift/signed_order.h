@@ -11,8 +11,8 @@
 /* True if this line takes signed orders only. */
 bool orders_are_signed(const struct config *c);
 
-/* The note of an order: ret_note is its text. E_ORDER_UNSIGNED (there is none, or it is not signed by both), E_ORDER, E_ORDER_TERMS (it
- * is not of this order's file). */
+/* The note of an order: ret_note is its text. E_ORDER_UNSIGNED (there is none, or it is not signed by both), E_ORDER,
+ * E_ORDER_TERMS (it is not of this order's file). */
 WARN_UNUSED bool signed_order_read(const struct config *c, const struct order *order, struct bytes *ret_note,
 				   struct order_terms *ret_terms, struct err *e);
 
