@@ -111,7 +111,7 @@ json_t *desk_station(struct desk *d)
 	snprintf(banner, sizeof(banner), "%s%s%s%s",
 		 l->mode == MODE_TRAINING ? TRAINING_BANNER : l->mode == MODE_RECHECK ? RECHECK_BANNER : "",
 		 is_on_trial(l->config) ? TRIAL_BANNER : "",
-		 atomic_load(&d->unasked) ? OFFLINE_BANNER : "", CUSTODY_BANNER);
+		 atomic_load(&d->unasked) ? OFFLINE_BANNER : "", d->line->signing.info.in_hardware ? "" : CUSTODY_BANNER);
 	const char *state = fit ? "running" : why.code == E_STOPPING ? "stopping" : "unfit";
 	json_t *stages = json_array();
 	for (int i = 0; i < pipeline_count; i++)

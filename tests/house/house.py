@@ -35,7 +35,8 @@ MAY = {
 DOORS = {
     r"libusb": ["drivers/usb.c"],
     r"termios": ["drivers/serial.c"],
-    r"tss2/": ["drivers/tpm_sapi.h", "drivers/tcti_usb.h", "certs/own_tpm"],
+    r"tss2/": ["drivers/tpm_sapi.h", "drivers/tcti_usb.h", "certs/own_tpm_esys.h"],
+    r"p11-kit/": ["certs/token.c", "certs/token_inside.h"],
     r"curl/": ["station/net/http.c"],
     r"sqlite3": ["db/"],
     r"openssl/": ["certs/", "station/base/sha256.c", "station/auditor/station-verify.c"],
