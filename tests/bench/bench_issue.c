@@ -4,8 +4,8 @@
  *
  * certs.leaf: the device's signature checked (as the judge does) and a leaf issued, against one raw
  * verification and one raw signature of libcrypto's P-256 with contexts kept. certs.leaf_signer:
- * only the signer's half, against the raw signature alone. The signer's writes to disk are in
- * neither. No floors yet. */
+ * only the signer's half, against the raw signature alone. certs.leaf_rsa2048 and _rsa3072: as
+ * certs.leaf, under a CA of that kind. The signer's writes to disk are in none of them. */
 #include "certs/ca.h"
 #include "certs/issue.h"
 #include "certs/ossl.h"
@@ -14,15 +14,16 @@
 #include <openssl/rand.h>
 
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <time.h>
 
 #define ROUNDS 9
-#define TURN 400
 #define DAYS 365
 
 struct round {
+	int turn;		/* leaves per turn */
 	struct keystore store;
 	struct issuer ca;
 	EVP_PKEY_CTX *verify;	/* of the device's key */
@@ -78,10 +79,10 @@ static bool per_second(struct round *r, work *once, double *ret, struct err *e)
 {
 	int64_t now_ms = (int64_t)time(NULL) * 1000;
 	uint64_t start = cpu_ns();
-	for (int i = 0; i < TURN; i++)
+	for (int i = 0; i < r->turn; i++)
 		if (!once(r, now_ms, e))
 			return false;
-	*ret = TURN * 1e9 / (double)(cpu_ns() - start);
+	*ret = r->turn * 1e9 / (double)(cpu_ns() - start);
 	return true;
 }
 
@@ -117,6 +118,29 @@ static bool open_ca(struct round *r, const char *dir, struct err *e)
 	       issuer_init(&r->ca, r->chain[0].data, r->chain[0].len, &r->store, e);
 }
 
+/* A CA of its own, self-signed, with an RSA key. */
+static bool open_rsa_ca(struct round *r, const char *dir, int bits, struct err *e)
+{
+	char command[768], path[128], passphrase[160];
+	size_t count;
+	snprintf(command, sizeof(command), "cd %s && openssl genpkey -algorithm RSA -pkeyopt rsa_keygen_bits:%d -aes-256-cbc "
+		 "-pass file:passphrase -out rsa.key 2>/dev/null && chmod 600 rsa.key && openssl req -x509 -key rsa.key -passin "
+		 "file:passphrase -subj /CN=Bench -days 3650 -addext basicConstraints=critical,CA:true,pathlen:0 -addext "
+		 "keyUsage=critical,keyCertSign -out rsa.pem", dir, bits);
+	if (system(command) != 0)
+		return err_set(e, E_CA_FILE, "making an RSA CA");
+	snprintf(path, sizeof(path), "%s/rsa.pem", dir);
+	snprintf(passphrase, sizeof(passphrase), "file:%s/passphrase", dir);
+	bytes_fini(&r->chain[0]);
+	if (!cert_read_pem_file(path, r->chain, 1, &count, e))
+		return false;
+	snprintf(path, sizeof(path), "%s/rsa.key", dir);
+	issuer_fini(&r->ca);
+	keystore_close(&r->store);
+	return keystore_open_file(path, passphrase, &r->store, e) &&
+	       issuer_init(&r->ca, r->chain[0].data, r->chain[0].len, &r->store, e);
+}
+
 /* The device signs once; its signature is what every round checks. */
 static bool device_signs(struct round *r, EVP_PKEY *device, struct err *e)
 {
@@ -146,7 +170,8 @@ static bool open_device(struct round *r, struct err *e)
 
 static void remove_files(const char *dir)
 {
-	static const char *const files[] = {"root.key", "root.pem", "line.key", "line.pem", "chain.pem", "log.key", "log.vkey", "passphrase"};
+	static const char *const files[] = {"root.key", "root.pem", "line.key", "line.pem", "chain.pem", "log.key", "log.vkey", "rsa.key", "rsa.pem",
+					   "passphrase"};
 	char path[128];
 	for (size_t i = 0; i < COUNT_OF(files); i++) {
 		snprintf(path, sizeof(path), "%s/%s", dir, files[i]);
@@ -158,7 +183,7 @@ static void remove_files(const char *dir)
 int main(int argc, char **argv)
 {
 	char dir[] = "/tmp/bench-issue-XXXXXX";
-	struct round r = {0};
+	struct round r = {.turn = 400};
 	struct err e = {0};
 	bool ok = mkdtemp(dir) != NULL;
 	if (ok) {
@@ -166,6 +191,12 @@ int main(int argc, char **argv)
 		ok = open_ca(&r, dir, &e) && open_device(&r, &e) &&
 		     measure(&r, "certs.leaf", leaf_once, "raw P-256 verify + sign", raw_both, json, &e) &&
 		     measure(&r, "certs.leaf_signer", issue_once, "raw P-256 sign", raw_sign, json, &e);
+		r.turn = 100;
+		ok = ok && open_rsa_ca(&r, dir, 2048, &e) &&
+		     measure(&r, "certs.leaf_rsa2048", leaf_once, "raw P-256 verify + RSA-2048 sign", raw_both, json, &e);
+		r.turn = 25;
+		ok = ok && open_rsa_ca(&r, dir, 3072, &e) &&
+		     measure(&r, "certs.leaf_rsa3072", leaf_once, "raw P-256 verify + RSA-3072 sign", raw_both, json, &e);
 		remove_files(dir);
 	}
 	if (e.code)
