@@ -270,6 +270,35 @@ static void copy_files(const struct bench *b, const char *from, const char *to)
 	assert_int_equal(desk_shell(NULL, 0, "mkdir -p '%s' && cp -f '%s'/signer.* '%s'/", to, from, to), 0);
 }
 
+/* A spare with what the old line had: its files, with a lease that was not used up. Where the token moved with them, the rest of that
+ * lease is forfeited, and who goes on with the old files elsewhere is left behind; with an anchor of its own they are worth nothing. */
+static void a_spare_with_the_old_lines_files_gets_nothing_of_its_lease(void **state)
+{
+	struct bench *b = *state;
+	struct err e = {0};
+	char copy[96];
+	uint32_t used, replaced;
+	snprintf(copy, sizeof(copy), "%s/spare", b->dir);
+	CHECK_OK(start(b, &e), e);
+	CHECK_OK(take(b, false, &e), e);
+	copy_files(b, b->dir, copy);
+	kill_it(b);
+	CHECK_OK(start(b, &e), e);
+	count_of_order(&b->count, &b->order, &used, &replaced);
+	assert_int_equal(used, b->setup.lease);
+	CHECK_OK(take(b, false, &e), e);
+	end(b);
+	copy_files(b, copy, b->dir);
+	CHECK_FAILS(start(b, &e), E_ANCHOR, e);
+	struct stone own = {.at = 7};
+	b->anchor.state = &own;
+	CHECK_FAILS(start(b, &e), E_ANCHOR, e);
+	assert_int_equal(desk_shell(NULL, 0, "cd '%s' && mkdir aside && mv signer.* aside/", b->dir), 0);
+	CHECK_OK(count_begin(&b->setup, NOW_MS + 1, &e), e);
+	CHECK_OK(start(b, &e), e);
+	CHECK_FAILS(count_takes_order(&b->count, &b->order, &e), E_ORDER_TERMS, e);
+}
+
 /* One life: identities asked for, kills, clean ends, an anchor that is cut off, and an attacker who keeps copies of the files and puts
  * them back. Whatever he does, the order's number holds. */
 static unsigned live(struct bench *b, unsigned steps)
@@ -330,6 +359,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(edited_memory_is_no_memory, bench_open, bench_close),
 		cmocka_unit_test_setup_teardown(memory_is_begun_by_people_and_voids_older_orders, bench_open, bench_close),
 		cmocka_unit_test_setup_teardown(only_orders_that_ended_are_forgotten_and_never_taken_again, bench_open, bench_close),
+		cmocka_unit_test_setup_teardown(a_spare_with_the_old_lines_files_gets_nothing_of_its_lease, bench_open, bench_close),
 		cmocka_unit_test(whatever_is_cut_off_or_put_back_the_order_holds),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
