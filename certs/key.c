@@ -2,6 +2,7 @@
 #include "certs/key.h"
 #include "certs/der.h"
 #include "certs/ossl.h"
+#include "certs/p256.h"
 
 #include <assert.h>
 #include <string.h>
@@ -15,7 +16,7 @@ static const uint8_t algorithm_rsa[] = {	/* SEQUENCE { rsaEncryption, NULL } (RF
 	0x30, 0x0d, 0x06, 0x09, 0x2a, 0x86, 0x48, 0x86, 0xf7, 0x0d, 0x01, 0x01, 0x01, 0x05, 0x00,
 };
 
-static void point_of(const struct key_public *key, uint8_t point[static 65])
+static void point_of(const struct key_public *key, uint8_t point[static P256_POINT])
 {
 	point[0] = POINT_CONVERSION_UNCOMPRESSED;
 	memcpy(point + 1, key->x, 32);
@@ -24,15 +25,9 @@ static void point_of(const struct key_public *key, uint8_t point[static 65])
 
 static bool point_is_on_curve(const struct key_public *key, struct err *e)
 {
-	uint8_t point[65];
-	AUTO(ec_group) EC_GROUP *group = EC_GROUP_new_by_curve_name(NID_X9_62_prime256v1);
-	AUTO(ec_point) EC_POINT *p = group ? EC_POINT_new(group) : NULL;
-	if (!p)
-		return ossl_err(e, E_NOMEM, "curve P-256");
+	uint8_t point[P256_POINT];
 	point_of(key, point);
-	if (!EC_POINT_oct2point(group, p, point, sizeof(point), NULL))
-		return ossl_err(e, E_KEY_WEAK, "the point is not on the curve P-256");
-	return true;
+	return p256_holds(point, e);
 }
 
 static bool modulus_is_sound(const struct key_public *key, struct err *e)
@@ -62,7 +57,7 @@ bool key_is_sound(const struct key_public *key, struct err *e)
 /* What stands inside the BIT STRING subjectPublicKey: an uncompressed point, or RSAPublicKey. */
 static void put_subject_key(struct der *d, const struct key_public *key)
 {
-	uint8_t point[65];
+	uint8_t point[P256_POINT];
 	const uint8_t exponent[4] = {(uint8_t)(key->rsa_exponent >> 24), (uint8_t)(key->rsa_exponent >> 16),
 				     (uint8_t)(key->rsa_exponent >> 8), (uint8_t)key->rsa_exponent};
 	if (key->kind == KEY_P256) {

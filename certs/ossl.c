@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "certs/ossl.h"
+#include "certs/p256.h"
 
 #include <openssl/core_names.h>
 #include <openssl/err.h>
@@ -21,26 +22,13 @@ bool ossl_err(struct err *e, enum err_code code, const char *fmt, ...)
 	return err_native(e, code, (int64_t)first, reason ? "%s: %s" : "%s", words, reason);
 }
 
-static bool pkey_from(const char *type, OSSL_PARAM *params, EVP_PKEY **ret, struct err *e)
-{
-	AUTO(pkey_ctx) EVP_PKEY_CTX *ctx = EVP_PKEY_CTX_new_from_name(NULL, type, NULL);
-	if (!ctx || EVP_PKEY_fromdata_init(ctx) <= 0 || EVP_PKEY_fromdata(ctx, ret, EVP_PKEY_PUBLIC_KEY, params) <= 0)
-		return ossl_err(e, E_KEY_WEAK, "the numbers are no %s key", type);
-	return true;
-}
-
+/* Whether the point is on the curve is found on the way. */
 static bool pkey_p256(const struct key_public *key, EVP_PKEY **ret, struct err *e)
 {
-	char group[] = "prime256v1";
-	uint8_t point[65] = {POINT_CONVERSION_UNCOMPRESSED};
+	uint8_t point[P256_POINT] = {POINT_CONVERSION_UNCOMPRESSED};
 	memcpy(point + 1, key->x, 32);
 	memcpy(point + 33, key->y, 32);
-	OSSL_PARAM params[] = {
-		OSSL_PARAM_construct_utf8_string(OSSL_PKEY_PARAM_GROUP_NAME, group, 0),
-		OSSL_PARAM_construct_octet_string(OSSL_PKEY_PARAM_PUB_KEY, point, sizeof(point)),
-		OSSL_PARAM_construct_end(),
-	};
-	return pkey_from("EC", params, ret, e);
+	return p256_pkey(point, ret, e);
 }
 
 static bool pkey_rsa(const struct key_public *key, EVP_PKEY **ret, struct err *e)
@@ -56,12 +44,17 @@ static bool pkey_rsa(const struct key_public *key, EVP_PKEY **ret, struct err *e
 		OSSL_PARAM_construct_uint32(OSSL_PKEY_PARAM_RSA_E, &exponent),
 		OSSL_PARAM_construct_end(),
 	};
-	return pkey_from("RSA", params, ret, e);
+	AUTO(pkey_ctx) EVP_PKEY_CTX *ctx = EVP_PKEY_CTX_new_from_name(NULL, "RSA", NULL);
+	if (!ctx || EVP_PKEY_fromdata_init(ctx) <= 0 || EVP_PKEY_fromdata(ctx, ret, EVP_PKEY_PUBLIC_KEY, params) <= 0)
+		return ossl_err(e, E_KEY_WEAK, "the numbers are no RSA key");
+	return true;
 }
 
 bool ossl_pkey(const struct key_public *key, EVP_PKEY **ret, struct err *e)
 {
-	return key_is_sound(key, e) && (key->kind == KEY_RSA ? pkey_rsa(key, ret, e) : pkey_p256(key, ret, e));
+	if (key->kind == KEY_P256)
+		return pkey_p256(key, ret, e);
+	return key_is_sound(key, e) && pkey_rsa(key, ret, e);
 }
 
 /* One number of a key, as big-endian bytes of a fixed length. */

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "certs/warm.h"
-#include "certs/ossl.h"
+#include "certs/p256.h"
 
 #include <openssl/crypto.h>
 #include <openssl/err.h>
@@ -27,6 +27,7 @@ void certs_warm(void)
 			    OPENSSL_INIT_ADD_ALL_DIGESTS, NULL);
 	(void)RAND_bytes(random, sizeof(random));
 	(void)RAND_priv_bytes(random, sizeof(random));
+	p256_warm();
 	AUTO(pkey) EVP_PKEY *p256 = EVP_EC_gen("P-256");
 	AUTO(pkey) EVP_PKEY *ed25519 = EVP_PKEY_Q_keygen(NULL, NULL, "ED25519");
 	sign_once(p256, EVP_sha256());
