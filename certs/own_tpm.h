@@ -24,8 +24,9 @@ struct own_tpm;
 WARN_UNUSED bool own_tpm_open(const char *tcti, struct own_tpm **ret, struct err *e);
 void own_tpm_close(struct own_tpm *t);
 
-/* True if the text is a whole URI of a key, of an anchor. */
+/* True if the text is a whole URI of a key, of a key with a limit, of an anchor. */
 bool own_tpm_is_key_uri(const char *uri);
+bool own_tpm_is_limited_uri(const char *uri);
 bool own_tpm_is_anchor_uri(const char *uri);
 
 /* `auth` is a secret's reference, or "": the value of the key, or of the PIN_PASS index; 1 to 32 bytes. Used before

@@ -87,6 +87,13 @@ bool own_tpm_is_key_uri(const char *uri)
 	return own_tpm_uri_read(uri, &u, &ignored) && u.handle;
 }
 
+bool own_tpm_is_limited_uri(const char *uri)
+{
+	struct own_tpm_uri u;
+	struct err ignored = {0};
+	return own_tpm_uri_read(uri, &u, &ignored) && u.limit;
+}
+
 bool own_tpm_is_anchor_uri(const char *uri)
 {
 	struct own_tpm_uri u;

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* station custody init: ties the signer's memory to its anchor, by two people, while no line runs.
  * station custody show: where the CA's key and the count live, and what that withstands. */
+#include "certs/own_tpm.h"
 #include "db/audit.h"
 #include "station/base/clock.h"
 #include "station/base/file.h"
@@ -68,10 +69,12 @@ const struct command custody_init_command = {"custody init", "--config FILE [--b
 /* ---- show ---- */
 
 /* docs/custody.md has the same tiers, at more length. */
-static const char *withstands(const struct custody *c)
+static const char *withstands(const struct custody *c, bool limited)
 {
 	if (!c->key.ops->in_hardware)
 		return "nothing: who can read the key file and its passphrase has the key. For training only";
+	if (limited)
+		return "a stolen disk, a restored or edited memory of the count; who is root signs no more than the TPM's owner allowed";
 	if (!c->anchor.ops)
 		return "a stolen disk; not a restored memory of the count";
 	return "a stolen disk, a restored or edited memory of the count; not somebody who is root while the line runs";
@@ -82,12 +85,17 @@ static bool show(const struct config *c, struct err *e)
 	struct signer_settings settings;
 	struct custody custody = {0};
 	uint64_t at = 0;
+	uint32_t left = 0;
+	bool limited = own_tpm_is_limited_uri(c->ca_key);
 	if (!signer_settings_of(c, &settings, e) || !custody_open(&settings.setup.custody, &custody, e))
 		return false;
-	bool ok = !custody.anchor.ops || custody.anchor.ops->read(custody.anchor.state, &at, e);
+	bool ok = (!custody.anchor.ops || custody.anchor.ops->read(custody.anchor.state, &at, e)) &&
+		  (!limited || own_tpm_limit_left(custody.tpm, c->ca_key, &left, e));
 	if (ok) {
 		printf("key        %s, in a %s, %s\n", c->ca_key, custody.key.ops->name,
 		       custody.key.key.kind == KEY_RSA ? "RSA" : "P-256");
+		if (limited)
+			printf("limit      %u more signatures, by the TPM's own count\n", left);
 		if (custody.anchor.ops)
 			printf("anchor     %s, in a %s, at %" PRIu64 "; leases of %u\n", c->custody_anchor,
 			       custody.anchor.ops->name, at,
@@ -96,7 +104,7 @@ static bool show(const struct config *c, struct err *e)
 			printf("anchor     none\n");
 		printf("orders     %s\n", c->custody_order_key[0][0] ? "signed by two" : "not signed");
 		printf("production %s\n", c->production ? "yes" : "no");
-		printf("withstands %s\n", withstands(&custody));
+		printf("withstands %s\n", withstands(&custody, limited));
 	}
 	custody_close(&custody);
 	return ok;

@@ -78,7 +78,7 @@ static bool make_anchor(const struct asked *a, struct err *e)
 
 static bool set_limit(const struct asked *a, struct err *e)
 {
-	return in_tpm(a, a->config->ca_key, own_tpm_set_limit, e);
+	return (a->limit || err_set(e, E_USAGE, "--limit N is wanted")) && in_tpm(a, a->config->ca_key, own_tpm_set_limit, e);
 }
 
 static int run(int argc, char **argv, bool (*work)(const struct asked *a, struct err *e), const char *said, struct err *e)

@@ -195,6 +195,7 @@ class TheTpmStops(Line):
         self.open("WO-9")
         self.assertEqual([self.visit("SIM%04d" % n) for n in (1, 2, 3, 4)], ["PASS"] * 3 + ["E-CA-014"], self.line.process.output[-1500:])
         self.line.stop()
+        self.assertIn("limit      0 more signatures", factory.verb("custody", "show", "--config", factory.custody.config))
         factory.custody.pull()                  # a restart of the machine gives none back
         factory.custody.put_back()
         factory.verb("custody", "set-limit", "--config", factory.custody.config, "--limit", 1, "--owner",
