@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The curve P-256 (FIPS 186-4, D.1.2.3) as libcrypto wants it: built once per process, on first use or in certs_warm, and never changed.
- * To build it for every key costs half as much as a signature. Only files of this room include this header. */
+/* The curve P-256 (FIPS 186-4, D.1.2.3) as libcrypto wants it: built once per process, on first use or in certs_warm,
+ * and never changed. To build it for every key costs half as much as a signature. Only files of this room include this
+ * header. */
 #ifndef CERTS_P256_H
 #define CERTS_P256_H
 

@@ -154,7 +154,7 @@ static bool client_open(struct token *t, const char *socket, struct err *e)
 	if (snprintf(address, sizeof(address), "unix:path=%s", socket) >= (int)sizeof(address) ||
 	    setenv("P11_KIT_SERVER_ADDRESS", address, 1) < 0)
 		return err_set(e, E_CA_FILE, "the path of the token's socket is too long");
-	t->p11 = p11_kit_module_load("p11-kit-client.so", 0);
+	t->p11 = p11_kit_module_load("p11-kit-client.so", P11_KIT_MODULE_UNMANAGED);
 	if (!t->p11)
 		return err_set(e, E_CA_FILE, "p11-kit-client.so cannot be loaded: %s", p11_kit_message());
 	CK_RV rv = p11_kit_module_initialize(t->p11);
