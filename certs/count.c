@@ -31,9 +31,9 @@ static void mark_of(const struct count *c, const struct counting *what, uint8_t 
 
 static bool mark_put(const struct count *c, const struct counted_mark *m, struct err *e)
 {
-	if (pwrite(c->marks_fd, m->mark, COUNT_MARK, (off_t)(m->index * COUNT_MARK)) != COUNT_MARK)
-		return err_errno(e, E_SIGNER_STATE, "writing signer.counted");
-	return true;
+	if (pwrite(c->marks_fd, m->mark, COUNT_MARK, (off_t)(m->index * COUNT_MARK)) == COUNT_MARK)
+		return true;
+	return err_errno(e, errno == ENOSPC || errno == EDQUOT ? E_DB_FULL : E_SIGNER_STATE, "writing signer.counted");
 }
 
 static bool marks_are_lasting(const struct count *c, struct err *e)
@@ -47,27 +47,32 @@ static bool mark_is_none(const struct counted_mark *m)
 	return !memcmp(m->mark, none, COUNT_MARK);
 }
 
+static bool mark_is_there(const struct count *c, uint64_t index, const uint8_t mark[static COUNT_MARK])
+{
+	uint8_t stored[COUNT_MARK];
+	return pread(c->marks_fd, stored, COUNT_MARK, (off_t)(index * COUNT_MARK)) == COUNT_MARK && !memcmp(stored, mark, COUNT_MARK);
+}
+
 /* The last ones may not have reached their file when the power went. */
 static bool marks_caught_up(const struct count *c, struct err *e)
 {
 	const struct signer_memory *m = &c->state.now;
 	for (size_t i = 0; i < SIGNER_RECENT; i++)
-		if (!mark_is_none(&m->recent[i]) && !mark_put(c, &m->recent[i], e))
+		if (!mark_is_none(&m->recent[i]) && !mark_is_there(c, m->recent[i].index, m->recent[i].mark) &&
+		    !mark_put(c, &m->recent[i], e))
 			return false;
 	return marks_are_lasting(c, e);
 }
 
 bool count_knows(const struct count *c, const struct counting *what)
 {
-	uint8_t mark[COUNT_MARK], stored[COUNT_MARK];
+	uint8_t mark[COUNT_MARK];
 	const struct signer_memory *m = &c->state.now;
 	mark_of(c, what, mark);
 	for (size_t i = 0; i < SIGNER_RECENT; i++)
 		if (m->recent[i].index == what->index && !memcmp(m->recent[i].mark, mark, COUNT_MARK))
 			return true;
-	return what->index <= MOST_INDEX &&
-	       pread(c->marks_fd, stored, COUNT_MARK, (off_t)(what->index * COUNT_MARK)) == COUNT_MARK &&
-	       !memcmp(stored, mark, COUNT_MARK);
+	return what->index <= MOST_INDEX && mark_is_there(c, what->index, mark);
 }
 
 /* ---- the anchor ---- */

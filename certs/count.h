@@ -51,7 +51,7 @@ struct counting {
 	bool replaces;				/* draws on the order's own allowance for that */
 };
 bool count_knows(const struct count *c, const struct counting *what);
-/* Counts it unless it is known, and adopts the head: on disk when this returns. E_ORDER_SPENT, E_ORDER_TERMS (as many
+/* Counts it unless it is known, and adopts the head: on disk when this returns. E_ORDER_SPENT, E_DB_FULL, E_ORDER_TERMS (as many
  * orders as there is room for), E_SIGNER_STATE, E_TOKEN_GONE, E_ANCHOR. */
 WARN_UNUSED bool count_identity(struct count *c, const struct counting *what, struct err *e);
 /* Only adopts a head. E_SIGNER_STATE. */

@@ -468,7 +468,7 @@ static void page_and_table_name_the_same_settings_and_defaults(void **state)
 		if (sscanf(line, "## [%32[a-z-]", word) == 1)
 			for (section = SECTION_KINDS - 1; section >= 0 && strcmp(config_section_names[section], word) != 0;)
 				section--;
-		if (sscanf(line, "| `%32[a-z_]` | %127[^|]|", name, otherwise) != 2)
+		if (sscanf(line, "| `%32[a-z0-9_]` | %127[^|]|", name, otherwise) != 2)
 			continue;
 		size_t i = 0;
 		while (i < config_row_count && ((int)config_rows[i].section != section || strcmp(config_rows[i].name, name) != 0))
