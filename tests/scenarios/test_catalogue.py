@@ -1603,7 +1603,7 @@ def an_anchor_that_nobody_has_made(stage):
 
 class SignsOnce(Tpm):
     """A TPM that signs once; no orders, and no anchor."""
-    key = "tpm:handle=0x81010010;limit=0x01500020"
+    key = "tpm:handle=0x81010010;limit=0x01800020"
     limit = 1
     floor = "\n[custody]\ntcti = swtpm:path={place}/own-tpm/socket\npin = file:{place}/secrets/tpm-value\n"
 

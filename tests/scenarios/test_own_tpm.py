@@ -35,7 +35,7 @@ class Production(Tpm):
 class Limited(Tpm):
     """The TPM signs three times, and counts by itself."""
     floor = Tpm.floor + LOTS
-    key = "tpm:handle=0x81010010;limit=0x01500020"
+    key = "tpm:handle=0x81010010;limit=0x01800020"
     limit = 3
 
 

@@ -82,7 +82,7 @@ class Tpm:
 [custody]
 tcti = swtpm:path={place}/own-tpm/socket
 pin = file:{place}/secrets/tpm-value
-anchor = tpm:nv=0x01500010
+anchor = tpm:nv=0x01800010
 lease = 4
 order_key_1 = {place}/owner.vkey
 order_key_2 = {place}/quality.vkey
