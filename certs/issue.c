@@ -129,9 +129,9 @@ static bool validity_of(const struct issuer *ca, uint32_t days, int64_t now_ms, 
 	return true;
 }
 
-static void put_algorithm(struct der *d, const struct issuer *ca)
+void issue_put_algorithm(struct der *d, const struct key_public *key)
 {
-	if (ca->key->key.kind == KEY_RSA)
+	if (key->kind == KEY_RSA)
 		der_raw(d, rsa_with_sha256, sizeof(rsa_with_sha256));
 	else
 		der_raw(d, ecdsa_with_sha256, sizeof(ecdsa_with_sha256));
@@ -209,7 +209,7 @@ bool issue_build(const struct issuer *ca, const struct leaf_order *order, int64_
 	size_t whole = der_open(&d, DER_SEQUENCE);
 	put_version_3(&d);
 	der_unsigned(&d, order->serial, INTENT_SERIAL);
-	put_algorithm(&d, ca);
+	issue_put_algorithm(&d, &ca->key->key);
 	der_raw(&d, ca->subject.data, ca->subject.len);
 	put_validity(&d, from_ms, to_ms);
 	put_subject(&d, order->id);
@@ -231,7 +231,7 @@ bool issue_sign(const struct issuer *ca, const struct tbs *tbs, uint8_t ret[stat
 		return false;
 	size_t whole = der_open(&d, DER_SEQUENCE);
 	der_raw(&d, tbs->data, tbs->len);
-	put_algorithm(&d, ca);
+	issue_put_algorithm(&d, &ca->key->key);
 	size_t bits = der_open_bits(&d);
 	der_raw(&d, signature.data, signature.len);
 	der_close(&d, bits);

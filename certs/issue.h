@@ -55,6 +55,10 @@ struct tbs {
 WARN_UNUSED bool issue_build(const struct issuer *ca, const struct leaf_order *order, int64_t now_ms, struct tbs *ret,
 			     struct err *e);
 
+/* Writes the AlgorithmIdentifier of signatures by a key of this kind: ecdsa-with-SHA256 or sha256WithRSAEncryption. */
+struct der;
+void issue_put_algorithm(struct der *d, const struct key_public *key);
+
 /* Signs what was built; ret takes the whole DER certificate. E_SIGN. */
 WARN_UNUSED bool issue_sign(const struct issuer *ca, const struct tbs *tbs, uint8_t ret[static ISSUE_CERT_MAX],
 			    size_t *ret_len, struct err *e);

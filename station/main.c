@@ -10,15 +10,15 @@
 static const struct command *const commands[] = {
 	&run_command, &training_command, &devices_command, &slots_learn_command, &preflight_command, &status_command,
 	&watch_command, &upload_command, &queue_command, &console_command, &check_config_command, &check_cloud_command,
-	&group_ensure_command, &ca_init_command, &ca_prove_command, &ca_lint_command, &people_init_command, &people_add_command,
-	&people_remove_command, &people_pin_command, &people_list_command, &people_roles_command, &cards_command,
-	&id_command, &audit_verify_command, &audit_export_command, &audit_consistency_command, &audit_receipt_command,
-	&audit_check_receipt_command, &witness_init_command, &witness_watch_command, &witness_cosign_command,
-	&witness_list_command, &report_command, &stages_command, &ledger_backup_command, &ledger_restore_command,
-	&ledger_archive_command, &lot_list_command, &lot_show_command, &lot_open_command, &lot_close_command,
-	&lot_revert_command, &custody_init_command, &custody_show_command, &clock_accept_command, &order_key_command,
-	&order_make_command, &order_sign_command, &order_show_command, &custody_make_key_command,
-	&custody_make_anchor_command, &custody_set_limit_command,
+	&group_ensure_command, &ca_init_command, &ca_prove_command, &ca_lint_command, &ca_csr_command,
+	&people_init_command, &people_add_command, &people_remove_command, &people_pin_command, &people_list_command,
+	&people_roles_command, &cards_command, &id_command, &audit_verify_command, &audit_export_command,
+	&audit_consistency_command, &audit_receipt_command, &audit_check_receipt_command, &witness_init_command,
+	&witness_watch_command, &witness_cosign_command, &witness_list_command, &report_command, &stages_command,
+	&ledger_backup_command, &ledger_restore_command, &ledger_archive_command, &lot_list_command, &lot_show_command,
+	&lot_open_command, &lot_close_command, &lot_revert_command, &custody_init_command, &custody_show_command,
+	&clock_accept_command, &order_key_command, &order_make_command, &order_sign_command, &order_show_command,
+	&custody_make_key_command, &custody_make_anchor_command, &custody_set_limit_command,
 };
 
 static void usage(FILE *out)

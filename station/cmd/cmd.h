@@ -27,11 +27,11 @@ struct command_option {
 WARN_UNUSED bool command_options(int *argc, char **argv, const struct command_option *options, struct err *e);
 
 extern const struct command run_command, preflight_command, slots_learn_command, training_command, devices_command,
-	id_command, check_config_command, check_cloud_command, group_ensure_command, ca_init_command, ca_prove_command, ca_lint_command,
-	audit_verify_command, audit_export_command, audit_consistency_command, audit_receipt_command,
-	audit_check_receipt_command, witness_init_command, witness_watch_command, witness_cosign_command,
-	witness_list_command, report_command, stages_command, status_command, watch_command, upload_command,
-	queue_command, console_command, people_init_command, people_add_command, people_remove_command,
+	id_command, check_config_command, check_cloud_command, group_ensure_command, ca_init_command, ca_prove_command,
+	ca_lint_command, ca_csr_command, audit_verify_command, audit_export_command, audit_consistency_command,
+	audit_receipt_command, audit_check_receipt_command, witness_init_command, witness_watch_command,
+	witness_cosign_command, witness_list_command, report_command, stages_command, status_command, watch_command,
+	upload_command, queue_command, console_command, people_init_command, people_add_command, people_remove_command,
 	people_pin_command, people_list_command, people_roles_command, cards_command, lot_list_command,
 	ledger_backup_command, ledger_restore_command, ledger_archive_command, lot_show_command, lot_open_command,
 	lot_close_command, lot_revert_command, custody_init_command, custody_show_command, clock_accept_command,

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* A key and a counter on a real SoftHSM2, behind a real p11-kit server: what they do, and what is done when they are gone, refuse, or
  * talk nonsense. */
+#include "certs/ca_request.h"
 #include "certs/custody.h"
 #include "certs/ossl.h"
 #include "certs/warm.h"
@@ -80,6 +81,32 @@ static void keys_sign_as_certificates_want_it(void **state)
 		assert_int_equal(k.key.kind, i == 1 ? KEY_RSA : KEY_P256);
 		for (int n = 0; n < 20; n++)
 			signs(&k);
+		keystore_close(&k);
+	}
+	token_close(t);
+}
+
+/* What is taken to the CA above: others read it, and it asks for what a line CA needs. */
+static void request_for_a_certificate_is_signed_by_the_token(void **state)
+{
+	struct err e = {0};
+	struct token *t = NULL;
+	struct keystore k;
+	CHECK_OK(token_open(&hsm(state)->setup, &t, &e), e);
+	for (int i = 0; i < 2; i++) {
+		char path[96];
+		AUTO(bytes) struct bytes pem = {0};
+		CHECK_OK(keystore_open_token(t, i ? "pkcs11:object=old" : "pkcs11:object=line", &k, &e), e);
+		CHECK_OK(ca_request(&k, "Example Line CA 2", &pem, &e), e);
+		snprintf(path, sizeof(path), "%s/line.csr", hsm(state)->dir);
+		FILE *f = fopen(path, "w");
+		assert_true(f && fwrite(pem.data, 1, pem.len, f) == pem.len && fclose(f) == 0);
+		assert_int_equal(hsm_shell(*state, "openssl req -in line.csr -verify -noout && openssl req -in line.csr -noout -text >text && "
+					   "grep -q 'Subject: CN = Example Line CA 2' text && grep -q 'CA:TRUE, pathlen:0' text && "
+					   "grep -q 'Certificate Sign, CRL Sign' text && certtool --crq-info --infile line.csr | "
+					   "grep -q 'Self signature: verified'"), 0);
+		CHECK_FAILS(ca_request(&k, "", &pem, &e), E_CA_FILE, e);
+		CHECK_FAILS(ca_request(&k, "two\nlines", &pem, &e), E_CA_FILE, e);
 		keystore_close(&k);
 	}
 	token_close(t);
@@ -277,6 +304,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(keys_sign_as_certificates_want_it, put_back, pull),
+		cmocka_unit_test_setup_teardown(request_for_a_certificate_is_signed_by_the_token, put_back, pull),
 		cmocka_unit_test_setup_teardown(key_that_is_not_meant_is_refused, put_back, pull),
 		cmocka_unit_test_setup_teardown(pulled_token_is_gone_and_works_when_it_is_back, put_back, pull),
 		cmocka_unit_test_setup_teardown(counter_only_grows_and_outlives_its_server, put_back, pull),

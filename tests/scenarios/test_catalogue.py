@@ -1602,9 +1602,9 @@ def an_anchor_that_nobody_has_made(stage):
 
 
 class SignsOnce(Tpm):
-    """A TPM that signs once; no orders, and no anchor."""
+    """A TPM that signs the request for its certificate and one leaf; no orders, and no anchor."""
     key = "tpm:handle=0x81010010;limit=0x01800020"
-    limit = 1
+    limit = 2
     floor = "\n[custody]\ntcti = swtpm:path={place}/own-tpm/socket\npin = file:{place}/secrets/tpm-value\n"
 
 

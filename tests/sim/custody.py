@@ -67,13 +67,6 @@ token_socket = {place}/token/p11.sock
     close = pull
 
 
-CA_EXTENSIONS = """basicConstraints = critical, CA:true, pathlen:0
-keyUsage = critical, keyCertSign, cRLSign
-subjectKeyIdentifier = hash
-authorityKeyIdentifier = keyid
-"""
-
-
 class Tpm:
     """The CA's key and the anchor of the count in the station's own TPM. `limit`: how often it may sign."""
     key = "tpm:handle=0x81010010"
@@ -125,13 +118,11 @@ order_key_2 = {place}/quality.vkey
 
     def certify(self, factory):
         """The root signs a certificate for the key in the TPM."""
-        handle = self.key.split("=")[1].split(";")[0]
         ca, vault = factory.dir / "ca", factory.dir / "vault"
-        (self.dir / "ca.ext").write_text(CA_EXTENSIONS)
-        self.tool("tpm2_readpublic", "-c", handle, "-f", "pem", "-o", self.dir / "line.pub")
-        self.tool("openssl", "x509", "-new", "-force_pubkey", self.dir / "line.pub", "-subj", "/CN=Demo TPM Line CA", "-CA", ca / "root.pem",
-                  "-CAkey", vault / "root.key", "-passin", "file:%s/secrets/passphrase" % factory.dir, "-days", "4380", "-extfile",
-                  self.dir / "ca.ext", "-out", ca / "line.pem")
+        (self.dir / "line.csr").write_text(factory.verb("ca", "csr", "--config", self.config, "--name", "Demo TPM Line CA"))
+        (self.dir / "ids.ext").write_text("subjectKeyIdentifier = hash\nauthorityKeyIdentifier = keyid\n")
+        self.tool("openssl", "x509", "-req", "-extfile", self.dir / "ids.ext", "-in", self.dir / "line.csr", "-copy_extensions", "copyall", "-CA", ca / "root.pem", "-CAkey",
+                  vault / "root.key", "-passin", "file:%s/secrets/passphrase" % factory.dir, "-days", "4380", "-out", ca / "line.pem")
         (ca / "chain.pem").write_text((ca / "line.pem").read_text() + (ca / "root.pem").read_text())
 
     @property
