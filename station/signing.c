@@ -10,6 +10,13 @@
 #define SIGNER_READY_MS 30000	/* a passphrase is stretched on purpose */
 #define SIGNER_ANSWER_MS 10000
 
+static void close_signer(struct signing *s)
+{
+	if (s->fd >= 0)
+		close(s->fd);
+	s->fd = -1;
+}
+
 static bool ask_order(struct signing *s, struct order_reply *ret, struct err *e)
 {
 	return signer_client_order(s->fd, clock_steady_ms() + SIGNER_ANSWER_MS, &s->order, ret, e);
@@ -32,9 +39,7 @@ static bool hand_order(struct signing *s, struct err *e)
 static bool start(struct signing *s, struct err *e)
 {
 	struct signer_info now;
-	if (s->fd >= 0)
-		close(s->fd);
-	s->fd = -1;
+	close_signer(s);
 	if (!launcher_signer(s->launcher, &s->fd, e) || !signer_client_ready(s->fd, clock_steady_ms() + SIGNER_READY_MS, &now, e))
 		return false;
 	if (!s->info.chain_count)
@@ -83,8 +88,7 @@ void signing_close(struct signing *s)
 {
 	if (!s || !s->ledger)
 		return;
-	if (s->fd >= 0)
-		close(s->fd);
+	close_signer(s);
 	pthread_mutex_destroy(&s->lock);
 	*s = (struct signing){.fd = -1};
 }
@@ -129,13 +133,6 @@ static void blame_signer(struct err *e)
 static bool is_lost(const struct err *e)
 {
 	return e->code == E_CHILD_LOST || e->code == E_CHILD_SILENT;
-}
-
-static void close_signer(struct signing *s)
-{
-	if (s->fd >= 0)
-		close(s->fd);
-	s->fd = -1;
 }
 
 static bool ask_locked(struct signing *s, question *ask, void *ctx, struct err *e)
