@@ -51,12 +51,12 @@ token_socket = {place}/token/p11.sock
         subprocess.run([str(w) for w in words], env=self.env, check=True, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
 
     def put_back(self):
-        from sim import wait_until
+        from sim import listens, wait_until
         socket = self.dir / "p11.sock"
         socket.unlink(missing_ok=True)
         self.server = subprocess.Popen(["p11-kit", "server", "-f", "-n", socket, "-p", MODULE, "pkcs11:"], env=self.env,
                                        stdout=subprocess.DEVNULL, start_new_session=True)
-        wait_until(socket.exists, 20, "p11-kit server")
+        wait_until(lambda: listens(socket), 20, "p11-kit server")
 
     def pull(self):
         if self.server:
@@ -133,7 +133,7 @@ order_key_2 = {place}/quality.vkey
     tool = Token.tool
 
     def put_back(self):
-        from sim import wait_until
+        from sim import listens, wait_until
         for name in ("socket", "socket.ctrl"):
             (self.dir / name).unlink(missing_ok=True)
         state = self.dir / "state"
@@ -141,6 +141,6 @@ order_key_2 = {place}/quality.vkey
         self.server = subprocess.Popen(["swtpm", "socket", "--tpm2", "--tpmstate", "dir=%s" % state, "--server",
                                         "type=unixio,path=%s/socket" % self.dir, "--ctrl", "type=unixio,path=%s/socket.ctrl" % self.dir,
                                         "--flags", "startup-clear"], env=self.env, stdout=subprocess.DEVNULL, start_new_session=True)
-        wait_until((self.dir / "socket").exists, 20, "swtpm")
+        wait_until(lambda: (self.dir / "socket").exists() and listens(self.dir / "socket.ctrl"), 20, "swtpm")
 
     pull = close = Token.pull

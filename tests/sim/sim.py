@@ -58,6 +58,12 @@ def sanitizer_of(program):
     return None
 
 
+def listens(path):
+    """Whether somebody takes connections at a Unix socket: it may be there before."""
+    with socket.socket(socket.AF_UNIX) as s:
+        return s.connect_ex(str(path)) == 0
+
+
 def wait_until(true, timeout_s=10.0, what="condition", pause_s=0.01):
     """Waits for a function to say something true, and gives that."""
     end = time.monotonic() + timeout_s
@@ -309,7 +315,7 @@ class Bench:
             ["swtpm", "socket", "--tpm2", "--tpmstate", "dir=%s" % (self.tpms / serial), "--server", "type=unixio,path=%s" % path,
              "--ctrl", "type=unixio,path=%s.ctrl" % path, "--flags", "not-need-init,startup-clear"], serial + ".tpm", dict(os.environ))
         try:
-            wait_until(path.exists, 5, "swtpm of " + serial)
+            wait_until(lambda: path.exists() and listens(str(path) + ".ctrl"), 5, "swtpm of " + serial)
             yield path
         finally:
             process.kill()
