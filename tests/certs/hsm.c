@@ -8,7 +8,9 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/un.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -42,6 +44,18 @@ static void write_text(const char *path, const char *text)
 	must(f && fchmod(fileno(f), 0600) == 0 && fputs(text, f) >= 0 && fclose(f) == 0, path);
 }
 
+/* It may be there before anybody listens. */
+static bool somebody_listens(const char *path)
+{
+	struct sockaddr_un at = {.sun_family = AF_UNIX};
+	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	snprintf(at.sun_path, sizeof(at.sun_path), "%s", path);
+	bool connected = fd >= 0 && connect(fd, (struct sockaddr *)&at, sizeof(at)) == 0;
+	if (fd >= 0)
+		close(fd);
+	return connected;
+}
+
 void hsm_put_back(struct hsm *h)
 {
 	unlink(h->socket);
@@ -59,7 +73,7 @@ void hsm_put_back(struct hsm *h)
 		_exit(127);
 	}
 	setpgid(h->server, h->server);
-	for (int64_t until = clock_steady_ms() + START_MS; access(h->socket, F_OK) < 0; clock_sleep_ms(5))
+	for (int64_t until = clock_steady_ms() + START_MS; !somebody_listens(h->socket); clock_sleep_ms(5))
 		must(clock_left_ms(until) > 0, "p11-kit server does not start");
 }
 
