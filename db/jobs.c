@@ -53,6 +53,19 @@ void job_row_fini(struct job_row *row)
 	*row = (struct job_row){0};
 }
 
+void job_row_forget_identity(struct job_row *row, int64_t now_ms)
+{
+	row->stage[0] = row->order[0] = row->error[0] = row->error_what[0] = row->registration_id[0] = '\0';
+	row->hub[0] = row->device_id[0] = '\0';
+	row->verdict = VERDICT_NONE;
+	memset(row->cert_serial, 0, sizeof(row->cert_serial));
+	memset(row->bundle_sha256, 0, sizeof(row->bundle_sha256));
+	bytes_fini(&row->leaf);
+	row->intent_index = -1;
+	row->permitted = row->closed = 0;
+	row->updated_ms = now_ms;
+}
+
 static bool is_zero(const uint8_t *p, size_t len)
 {
 	uint8_t any = 0;

@@ -47,6 +47,9 @@ struct job_row {
 void job_row_fini(struct job_row *row);
 AUTO_DEFINE(job_row, struct job_row)
 
+/* Who it is stays, with its keys and its history; all that was made of it under an order goes, so that it may begin again. */
+void job_row_forget_identity(struct job_row *row, int64_t now_ms);
+
 /* Inside a transaction: inserts or updates by id. E_CLONE when another job holds its serial, keys or id; the text names
  * the field and the other unit's serial. A certificate serial number that exists is E_DB. */
 WARN_UNUSED bool jobs_put(struct ledger *l, const struct job_row *row, struct err *e);

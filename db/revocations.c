@@ -9,10 +9,10 @@
 #define ENTRY_MAX ((size_t)32768)
 #define ROW_NAMES                                                                                                               \
 	"number, job, kind, reason, \"order\", registration_id, cert_serial, leaf, entry, first, second, time_ms, hub, device_id, " \
-	"service_ms, hub_ms, aside, error, error_what, next_order, next_intent"
+	"entry_ms, service_ms, hub_ms, aside, error, error_what, next_order, next_intent"
 #define SELECT_ROW "SELECT " ROW_NAMES " FROM revoked "
 enum { AT_NUMBER, AT_JOB, AT_KIND, AT_REASON, AT_ORDER, AT_ID, AT_SERIAL, AT_LEAF, AT_ENTRY, AT_FIRST, AT_SECOND, AT_TIME, AT_HUB,
-       AT_DEVICE, AT_SERVICE_MS, AT_HUB_MS, AT_ASIDE, AT_ERROR, AT_WHAT, AT_NEXT_ORDER, AT_NEXT_INTENT };
+       AT_DEVICE, AT_ENTRY_MS, AT_SERVICE_MS, AT_HUB_MS, AT_ASIDE, AT_ERROR, AT_WHAT, AT_NEXT_ORDER, AT_NEXT_INTENT };
 
 /* ---- names ---- */
 
@@ -89,6 +89,7 @@ static bool read_row(struct query *q, struct revocation *ret, struct err *e)
 	ret->number = sqlite3_column_int64(q->stmt, AT_NUMBER);
 	ret->reason = (uint8_t)sqlite3_column_int64(q->stmt, AT_REASON);
 	ret->time_ms = sqlite3_column_int64(q->stmt, AT_TIME);
+	ret->entry_ms = sqlite3_column_int64(q->stmt, AT_ENTRY_MS);
 	ret->service_ms = sqlite3_column_int64(q->stmt, AT_SERVICE_MS);
 	ret->hub_ms = sqlite3_column_int64(q->stmt, AT_HUB_MS);
 	ret->aside = sqlite3_column_int64(q->stmt, AT_ASIDE) != 0;
@@ -145,7 +146,8 @@ static const char *const selects[] = {
 	[REVOCATIONS_FOLLOWED] = SELECT_ROW "WHERE next_intent >= 0 AND " PORTION,
 };
 
-bool revocations_scan(struct ledger *l, enum revocations_which which, int64_t *after, uint32_t most, revocations_each *each, void *ctx,
+bool revocations_scan(struct ledger *l, enum revocations_which which, int64_t *after, uint32_t most, revocations_each *each,
+		      void *ctx,
 		      struct err *e)
 {
 	AUTO(reading) struct reading r = {0};
@@ -204,9 +206,10 @@ bool revocations_add(struct ledger *l, struct revocation *r, struct err *e)
 		return false;
 	if (found)
 		return err_set(e, E_CONFLICT, "this identity was %s before", revocation_kind_name(old.kind));
-	if (!query_open(l, "INSERT INTO revoked (job, kind, reason, \"order\", registration_id, cert_serial, leaf, entry, first, second, "
-			"time_ms, hub, device_id, service_ms, hub_ms, aside, error, error_what, next_order, next_intent) "
-			"VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 0, '', '', '', -1)", &q, e))
+	if (!query_open(l,
+			"INSERT INTO revoked (job, kind, reason, \"order\", registration_id, cert_serial, leaf, entry, first, second, "
+			"time_ms, hub, device_id, entry_ms, service_ms, hub_ms, aside, error, error_what, next_order, next_intent) "
+			"VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 0, '', '', '', -1)", &q, e))
 		return false;
 	query_text(&q, 1, r->job);
 	query_text(&q, 2, revocation_kind_name(r->kind));
@@ -221,8 +224,9 @@ bool revocations_add(struct ledger *l, struct revocation *r, struct err *e)
 	query_int(&q, 11, r->time_ms);
 	query_text(&q, 12, r->hub);
 	query_text(&q, 13, r->device_id);
-	query_int(&q, 14, r->service_ms);
-	query_int(&q, 15, r->hub_ms);
+	query_int(&q, 14, r->entry_ms);
+	query_int(&q, 15, r->service_ms);
+	query_int(&q, 16, r->hub_ms);
 	if (!query_run(&q, e))
 		return false;
 	r->number = sqlite3_last_insert_rowid(l->db);
@@ -234,18 +238,20 @@ bool revocations_settle(struct ledger *l, const struct revocation *r, struct err
 {
 	AUTO(query) struct query q = {0};
 	assert(store_in_transaction(l) && r->number > 0);
-	if (!query_open(l, "UPDATE revoked SET hub = ?, device_id = ?, service_ms = ?, hub_ms = ?, aside = ?, error = ?, error_what = ?, "
+	if (!query_open(l,
+			"UPDATE revoked SET hub = ?, device_id = ?, entry_ms = ?, service_ms = ?, hub_ms = ?, aside = ?, error = ?, error_what = ?, "
 			"next_order = ?, next_intent = ? WHERE number = ?", &q, e))
 		return false;
 	query_text(&q, 1, r->hub);
 	query_text(&q, 2, r->device_id);
-	query_int(&q, 3, r->service_ms);
-	query_int(&q, 4, r->hub_ms);
-	query_int(&q, 5, r->aside);
-	query_text(&q, 6, r->error);
-	query_text(&q, 7, r->error_what);
-	query_text(&q, 8, r->next_order);
-	query_int(&q, 9, r->next_intent);
-	query_int(&q, 10, r->number);
+	query_int(&q, 3, r->entry_ms);
+	query_int(&q, 4, r->service_ms);
+	query_int(&q, 5, r->hub_ms);
+	query_int(&q, 6, r->aside);
+	query_text(&q, 7, r->error);
+	query_text(&q, 8, r->error_what);
+	query_text(&q, 9, r->next_order);
+	query_int(&q, 10, r->next_intent);
+	query_int(&q, 11, r->number);
 	return query_run(&q, e);
 }

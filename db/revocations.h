@@ -39,7 +39,8 @@ struct revocation {
 	char first[PERSON_ID], second[PERSON_ID];
 	int64_t time_ms;	/* wall clock, when it was decided */
 	char hub[256], device_id[129];	/* where the device stands, once that is known; "" if it never registered */
-	int64_t service_ms;	/* when the provisioning service was told; 0: not yet */
+	int64_t entry_ms;	/* when the provisioning service had closed the way in; 0: not yet */
+	int64_t service_ms;	/* and removed its registration record: all that it has to be told; 0: not yet */
 	int64_t hub_ms;		/* when the device was found disabled, or gone, in its hub; 0: not yet */
 	bool aside;		/* a person has to decide; error says why */
 	char error[16], error_what[256];	/* of the last try; "" if it was good */
@@ -51,7 +52,7 @@ AUTO_DEFINE(revocation, struct revocation)
 
 /* Inside a transaction: writes it and sets its number. A certificate serial number that stands there already is E_CONFLICT. */
 WARN_UNUSED bool revocations_add(struct ledger *l, struct revocation *r, struct err *e);
-/* Inside a transaction: how far it is (hub, device_id, service_ms, hub_ms, aside, error, next_order, next_intent). */
+/* Inside a transaction: how far it is (hub, device_id, entry_ms, service_ms, hub_ms, aside, error, next_order, next_intent). */
 WARN_UNUSED bool revocations_settle(struct ledger *l, const struct revocation *r, struct err *e);
 
 /* The newest of this job; by certificate serial number. *ret_found false if there is none. */

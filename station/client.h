@@ -26,7 +26,7 @@
  *           "what":"…" (of the error, for engineers),"checkpoint":"…" or ""}
  * device:  {"port","serial","product","vendor_id":"1209","product_id":"7077",
  *           "slot":"" when in no slot,"present":true|false}
- * outbox:  {"waiting","sent","aside","oldest_ms","offline":true|false,"code","sentence","what"
+ * outbox:  {"revocations","waiting","sent","aside","oldest_ms","offline":true|false,"code","sentence","what"
  *           (why offline),"since_ms" (of the change between online and offline)}
  * counts:  {"pass","built","hold","fail","open"}   audit: {"size","root"(hex)} */
 #ifndef STATION_CLIENT_H

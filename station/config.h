@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* station.conf, read once into a const struct. One INI file (libinih): [station] [ca] [dps], where wanted [jig] [people]
- * [custody] [scanner] [lots] [mes] [mes-folder] [mes-http] [api], and [profile NAME]… [slot NAME]…
+ * [custody] [hub] [scanner] [lots] [mes] [mes-folder] [mes-http] [api], and [profile NAME]… [slot NAME]…
  *
  * Every mistake is reported at once, with its line: unknown section or name, a name twice, a bad
  * value, something missing, a reference to nothing. Secrets are references ("file:PATH",
@@ -130,6 +130,10 @@ struct config {
 	char arm_endpoint[256];		/* default https://management.azure.com */
 	char arm_id[512];		/* /subscriptions/…/provisioningServices/NAME */
 	char arm_token[PATH_MAX];	/* bearer token by reference: reader for a line, contributor for an engineer */
+
+	/* [hub] of an engineer's configuration: what closes a device's way into its hub */
+	char hub_keys[PATH_MAX];	/* keys: directory, a file per hub, named by its host, with a connection string */
+	char hub_gateway[256];		/* gateway: https://HOST[:PORT] that serves hubs under /hubs/HOST/; "": each hub itself */
 
 	struct config_jig jig;		/* [jig] rows, columns, rotation */
 

@@ -67,3 +67,12 @@ void config_check_slots(struct config *c, const struct config_seen *seen_slots, 
 					    c->slot[k].name, config_line_of(&seen_slots[k], "port"));
 	}
 }
+
+/* Whoever takes over a line must not be able to disable, or to let in, every device of a hub. */
+void config_check_hub(const struct config *c, const struct config_seen *seen, struct mistakes *m)
+{
+	if (c->role == ROLE_LINE && c->hub_keys[0])
+		mistake_add(m, config_line_of(seen, "keys"), "a line has no keys of hubs; put [hub] into a configuration with role = engineer");
+	if (c->hub_gateway[0] && !c->hub_keys[0])
+		mistake_add(m, config_line_of(seen, "gateway"), "gateway needs keys");
+}

@@ -50,8 +50,8 @@ static void unknown_section(struct reading *r, const char *text)
 	if (best && looks_like_name(word))
 		mistake_add(r->m, r->line, "there is no section [%s]; did you mean [%s]?", word, best);
 	else
-		mistake_add(r->m, r->line, "there is no such section; known are [station] [ca] [dps] [jig] [people] [scanner] [lots] "
-			    "[mes] [mes-folder] [mes-http] [api] [profile NAME] [slot NAME]");
+		mistake_add(r->m, r->line, "there is no such section; known are [station] [ca] [dps] [jig] [custody] [hub] [people] "
+			    "[scanner] [lots] [mes] [mes-folder] [mes-http] [api] [profile NAME] [slot NAME]");
 }
 
 static bool member_name_is_good(const char *name)
@@ -207,6 +207,7 @@ void config_complete(struct reading *r)
 	config_check_slots(c, r->seen + FIRST_SLOT, r->m);
 	config_check_places(c, r->seen + FIRST_SLOT, r->m);
 	config_check_floor(c, r->seen, r->m);
+	config_check_hub(c, &r->seen[SECTION_HUB], r->m);
 	config_check_custody(c, &r->seen[SECTION_CUSTODY], r->m);
 	if (!c->log_origin[0])
 		snprintf(c->log_origin, sizeof(c->log_origin), "%s.station", c->name);

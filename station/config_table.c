@@ -8,6 +8,7 @@ const char *const config_section_names[SECTION_KINDS] = {
 	[SECTION_DPS] = "dps",
 	[SECTION_JIG] = "jig",
 	[SECTION_CUSTODY] = "custody",
+	[SECTION_HUB] = "hub",
 	[SECTION_PEOPLE] = "people",
 	[SECTION_SCANNER] = "scanner",
 	[SECTION_LOTS] = "lots",
@@ -83,6 +84,9 @@ const struct config_row config_rows[] = {
 	DPS_ROW("arm_endpoint", value_https, arm_endpoint, "https://management.azure.com"),
 	DPS_ROW("arm_id", value_arm_id, arm_id, ""),
 	DPS_ROW("arm_token", value_secret, arm_token, ""),
+
+	ROW(HUB, "keys", value_path, hub_keys, ""),
+	ROW(HUB, "gateway", value_https, hub_gateway, ""),
 
 	ROW(JIG, "rows", value_count, jig.rows, "", .least = 1, .most = CONFIG_SLOTS_MAX),
 	ROW(JIG, "columns", value_count, jig.columns, "", .least = 1, .most = CONFIG_SLOTS_MAX),

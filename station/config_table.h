@@ -11,8 +11,8 @@
 
 enum config_section {
 	SECTION_STATION, SECTION_CA, SECTION_DPS,	/* must be there */
-	SECTION_JIG, SECTION_CUSTODY, SECTION_PEOPLE, SECTION_SCANNER, SECTION_LOTS, SECTION_MES, SECTION_MES_FOLDER, SECTION_MES_HTTP,
-	SECTION_API,
+	SECTION_JIG, SECTION_CUSTODY, SECTION_HUB, SECTION_PEOPLE, SECTION_SCANNER, SECTION_LOTS, SECTION_MES, SECTION_MES_FOLDER,
+	SECTION_MES_HTTP, SECTION_API,
 	SECTION_PROFILE, SECTION_SLOT,			/* have names, and are many */
 	SECTION_KINDS
 };
@@ -92,6 +92,7 @@ struct config_seen {
 	char profile_name[33];		/* a slot's, before it is an index */
 };
 
+void config_check_hub(const struct config *c, const struct config_seen *seen, struct mistakes *m);
 void config_check_dps(const struct config *c, const struct config_seen *seen, struct mistakes *m);
 bool config_given(const struct config_seen *seen, const char *name);
 /* config_profile.c */

@@ -28,6 +28,8 @@ static const struct desk_request requests[] = {
 	{"lots", false, desk_lots},
 	{"lot-open", true, desk_lot_open},
 	{"lot-close", true, desk_lot_close},
+	{"revoke", true, desk_revoke},
+	{"revoke-step", true, desk_revoke_step},
 	{"results", false, desk_results},
 	{"unit", false, desk_unit},
 	{"units", false, desk_units},

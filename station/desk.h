@@ -48,6 +48,8 @@ json_t *desk_lot(struct desk *d, const json_t *request, struct err *e);
 json_t *desk_lots(struct desk *d, const json_t *request, struct err *e);
 json_t *desk_lot_open(struct desk *d, const json_t *request, struct err *e);
 json_t *desk_lot_close(struct desk *d, const json_t *request, struct err *e);
+json_t *desk_revoke(struct desk *d, const json_t *request, struct err *e);
+json_t *desk_revoke_step(struct desk *d, const json_t *request, struct err *e);
 json_t *desk_results(struct desk *d, const json_t *request, struct err *e);
 json_t *desk_unit(struct desk *d, const json_t *request, struct err *e);
 json_t *desk_units(struct desk *d, const json_t *request, struct err *e);

@@ -16,7 +16,8 @@ static const struct command *const commands[] = {
 	&audit_consistency_command, &audit_receipt_command, &audit_check_receipt_command, &witness_init_command,
 	&witness_watch_command, &witness_cosign_command, &witness_list_command, &report_command, &stages_command,
 	&ledger_backup_command, &ledger_restore_command, &ledger_archive_command, &lot_list_command, &lot_show_command,
-	&lot_open_command, &lot_close_command, &lot_revert_command, &custody_init_command, &custody_show_command,
+	&lot_open_command, &lot_close_command, &lot_revert_command, &revoke_command, &ca_revoke_command, &custody_init_command,
+	&custody_show_command,
 	&clock_accept_command, &order_key_command, &order_make_command, &order_sign_command, &order_show_command,
 	&custody_make_key_command, &custody_make_anchor_command, &custody_set_limit_command,
 };

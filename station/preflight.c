@@ -4,6 +4,7 @@
 #include "drivers/driver.h"
 #include "station/base/clock.h"
 #include "station/base/text.h"
+#include "station/ca_revocation.h"
 #include "station/way.h"
 
 #include <dirent.h>
@@ -129,7 +130,11 @@ static bool ca_may_issue(struct line *l, struct err *e)
 	const struct signer_info *ca = &l->signing.info;
 	char until[CLOCK_TEXT];
 	int64_t end_ms = ca->issue_until_ms < ca->ca_not_after_ms ? ca->issue_until_ms : ca->ca_not_after_ms;
+	uint8_t sha256[SHA256_SIZE];
 	clock_text(end_ms, until);
+	sha256_of(ca->chain[0], ca->chain_len[0], sha256);
+	if (!ca_revocation_allows(l->ledger, sha256, e))
+		return false;
 	return clock_wall_ms() < end_ms || err_set(e, E_CA_EXPIRED, "issuing ended at %s", until);
 }
 

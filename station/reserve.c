@@ -5,6 +5,7 @@
 #include "station/base/clock.h"
 #include "station/base/text.h"
 #include "station/pipeline.h"
+#include "station/revocation.h"
 #include "station/way.h"
 
 #include <stdio.h>
@@ -54,6 +55,7 @@ static bool has_tpm(const struct job *j)
 struct intent_found {
 	int64_t time_ms;
 	char type[32];
+	char replaces[2 * INTENT_SERIAL + 1];
 };
 
 static bool take_intent(void *ctx, uint64_t index, const char *type, const char *job, const void *entry, size_t len)
@@ -62,7 +64,8 @@ static bool take_intent(void *ctx, uint64_t index, const char *type, const char 
 	struct err ignored = {0};
 	AUTO(json) json_t *text = NULL;
 	(void)index, (void)job;
-	if (json_parse(entry, len, &text, &ignored) && TEXT_COPY(found->type, type, &ignored))
+	if (json_parse(entry, len, &text, &ignored) && TEXT_COPY(found->type, type, &ignored) &&
+	    TEXT_COPY(found->replaces, json_text_or(json_object_get(text, "body"), "replaces", ""), &ignored))
 		found->time_ms = json_int_or(text, "time", -1);
 	return false;
 }
@@ -83,7 +86,8 @@ static bool intent_is_of_this_way(const struct job *j, const struct job_row *row
 	if (!find_intent(j, row->intent_index, &found, e))
 		return false;
 	return !strcmp(found.type, intent_type(j->way->certificate ? INTENT_LEAF : INTENT_PERMIT)) ||
-	       err_set(e, E_UNIT_PROFILE, "\"%s\" was begun with another attestation than profile %s has now", row->serial, row->profile);
+	       err_set(e, E_UNIT_PROFILE, "\"%s\" was begun with another attestation than profile %s has now", row->serial,
+		       row->profile);
 }
 
 /* The row must be this unit's in every field that is known already; once an intent to sign is on record, that stands
@@ -115,13 +119,15 @@ static bool new_row(struct job *j, struct err *e)
 	return true;
 }
 
-/* Between an order that was wrong and another one. */
+/* Between an order that was wrong and another one; and whether its identity holds no more. */
 static bool may_go_on(const struct job *j, const struct job_row *row, struct err *e)
 {
 	enum lot_state state = LOT_OPEN;
 	bool found = false;
 	if (row->intent_index < 0 && j->identity.factory_closed)
 		return err_set(e, E_UNIT_CLOSED, "unit \"%s\" is closed, and no identity of it stands on record", row->serial);
+	if (!revocation_allows(j->line->ledger, row->id, row->serial, e))
+		return false;
 	if (row->intent_index < 0 || !row->order[0])
 		return true;
 	if (!lots_state(j->line->ledger, row->order, &state, &found, e))
@@ -224,27 +230,43 @@ static bool old_intent(struct job *j, enum intent_kind kind, const struct key_pu
 	struct intent_found found;
 	if (!find_intent(j, j->row.intent_index, &found, e))
 		return false;
-	return fill_intent(j, found.time_ms, kind, key, ret, e);
+	return fill_intent(j, found.time_ms, kind, key, ret, e) && TEXT_COPY(ret->replaces, found.replaces, e);
+}
+
+/* The place in the lot is taken with the intent, or neither. A unit that is replaced takes none: what it costs the order is counted
+ * apart, and the identity that it had keeps its place. */
+static bool write_intent(struct job *j, const struct intent *intent, const struct bytes *entry, struct revocation *old,
+			 struct err *e)
+{
+	struct ledger *l = j->line->ledger;
+	uint64_t index;
+	if (!intent->replaces[0] && j->ticket.lot[0] && !lots_take_place(l, j->ticket.lot, j->row.id, e))
+		return false;
+	if (!audit_append_entry(l, intent_type(intent->kind), j->row.id, entry->data, entry->len, intent->time_ms, &index, e))
+		return false;
+	j->row.intent_index = old->next_intent = (int64_t)index;
+	return jobs_put(l, &j->row, e) && (!intent->replaces[0] || (TEXT_COPY(old->next_order, j->row.order, e) &&
+								   revocations_settle(l, old, e)));
 }
 
 bool reserve_intent(struct job *j, enum intent_kind kind, const struct key_public *key, struct intent *ret, struct err *e)
 {
 	struct ledger *l = j->line->ledger;
 	AUTO(bytes) struct bytes entry = {.max = AUDIT_ENTRY_MAX};
-	uint64_t index;
+	AUTO(revocation) struct revocation old = {0};
+	bool replaces = false;
 	if (j->row.intent_index >= 0)
 		return old_intent(j, kind, key, ret, e);
-	if (!random_bytes(j->row.cert_serial, CERT_SERIAL, e))
+	if (!revocation_is_replaced(l, j->row.id, &old, &replaces, e) || !random_bytes(j->row.cert_serial, CERT_SERIAL, e))
 		return false;
 	j->row.cert_serial[0] = (uint8_t)((j->row.cert_serial[0] & 0x7f) | 0x40);	/* positive, and always 16 bytes long */
-	if (!fill_intent(j, clock_wall_ms(), kind, key, ret, e) || !intent_entry(ret, &entry, e) || !ledger_begin(l, e))
+	if (!fill_intent(j, clock_wall_ms(), kind, key, ret, e))
 		return false;
-	/* The place in the lot is taken with the intent, or neither. */
-	bool ok = (!j->ticket.lot[0] || lots_take_place(l, j->ticket.lot, j->row.id, e)) &&
-		  audit_append_entry(l, intent_type(kind), j->row.id, entry.data, entry.len, ret->time_ms, &index, e);
-	if (ok)
-		j->row.intent_index = (int64_t)index;
-	ok = commit_or_undo(l, ok && jobs_put(l, &j->row, e), e);
+	if (replaces)
+		hex_encode(old.cert_serial, CERT_SERIAL, ret->replaces);
+	if (!intent_entry(ret, &entry, e) || !ledger_begin(l, e))
+		return false;
+	bool ok = commit_or_undo(l, write_intent(j, ret, &entry, &old, e), e);
 	if (!ok)
 		j->row.intent_index = -1;
 	return ok;

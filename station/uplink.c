@@ -4,6 +4,7 @@
 #include "station/base/clock.h"
 #include "station/base/log.h"
 #include "station/delivery.h"
+#include "station/revocation.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -40,6 +41,7 @@ struct uplink {
 	pthread_mutex_t lock;	/* what follows */
 	pthread_cond_t news;
 	bool stopping;
+	bool revocations;	/* some may have to be told, and none of the workers is at it */
 	bool work;		/* something may wait behind `after` */
 	bool left;		/* something may wait before it */
 	int64_t after;
@@ -71,7 +73,7 @@ static void look(struct uplink *u, struct uplink_view *ret)
 	*ret = (struct uplink_view){.offline = u->offline || u->broken, .since_ms = u->since_ms};
 	if (ret->offline)
 		ret->why = u->why;
-	if (!outbox_count(u->ledger, &ret->counts, &ignored))
+	if (!outbox_count(u->ledger, &ret->counts, &ignored) || !revocations_count(u->ledger, &ret->revocations, &ignored))
 		log_err(LOG_LEVEL_WARN, &ignored, "counting what waits");
 }
 
@@ -180,7 +182,7 @@ static bool drain_is_over(const struct uplink *u)
 {
 	uint32_t most = u->why.code == E_DPS_BUSY ? DRAIN_PATIENCE : DRAIN_TRIES;
 	bool hopeless = u->offline && (u->tries >= most || !delivery_may_be_chance(u->why.code));
-	return !u->line && u->busy == 0 && (hopeless || (!u->work && !u->left));
+	return !u->line && u->busy == 0 && (hopeless || (!u->work && !u->left && !u->revocations));
 }
 
 static struct wanted *find_wanted(struct uplink *u, const char *job)
@@ -225,7 +227,7 @@ static void release_wanted(struct uplink *u, const struct delivery *d)
 /* Begins the next pass when the last is over; false while there is nothing to do. */
 static bool has_work(struct uplink *u)
 {
-	if (u->work)
+	if (u->work || u->revocations)
 		return true;
 	if (!u->left || u->busy)
 		return false;
@@ -278,6 +280,31 @@ static void deliver(struct uplink *u, struct delivery *d)
 	pthread_mutex_lock(&u->lock);
 }
 
+/* Who is to be kept out goes before who is let in: one after another, by one worker. */
+static void carry_revocation(struct uplink *u)
+{
+	struct line alone = {.ledger = u->ledger, .dps = u->dps};
+	struct err why = {0};
+	bool any = false;
+	uint64_t round = ++u->round;
+	u->revocations = u->hurried = false;
+	u->busy++;
+	pthread_mutex_unlock(&u->lock);
+	bool ok = revocation_tell_next(&alone, &any, &why);
+	pthread_mutex_lock(&u->lock);
+	u->busy--;
+	u->revocations |= any;
+	if (!ok && !delivery_may_be_chance(why.code))
+		note_broken(u, &why);
+	else if (any)
+		note_sent(u, round, ok, &why);
+	pthread_cond_broadcast(&u->news);
+	pthread_mutex_unlock(&u->lock);
+	if (any)
+		tell(u);
+	pthread_mutex_lock(&u->lock);
+}
+
 static void *work(void *arg)
 {
 	struct uplink *u = arg;
@@ -287,7 +314,9 @@ static void *work(void *arg)
 		AUTO(delivery) struct delivery d = {.ledger = u->ledger, .dps = u->dps};
 		if (is_hopeless(u))
 			continue;
-		if (!load(u, &d, &e))
+		if (u->revocations)
+			carry_revocation(u);
+		else if (!load(u, &d, &e))
 			note_broken(u, &e);
 		else if (d.count)
 			deliver(u, &d);
@@ -310,7 +339,7 @@ static void init(struct uplink *u)
 	pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
 	pthread_cond_init(&u->news, &attr);
 	pthread_condattr_destroy(&attr);
-	u->work = true;
+	u->work = u->revocations = true;
 	u->since_ms = clock_wall_ms();
 }
 
@@ -398,7 +427,7 @@ bool uplink_drain(struct ledger *ledger, struct dps *dps, uint32_t in_flight, up
 static void wake(struct uplink *u)
 {
 	dps_hurry(u->dps);
-	u->work = u->left = u->hurried = true;
+	u->work = u->left = u->hurried = u->revocations = true;
 	u->retry_ms = 0;
 	pthread_cond_broadcast(&u->news);
 }

@@ -1,14 +1,17 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The way up: drains the outbox to the provisioning service, in a thread of its own beside the slots, or for `station upload`.
+/* The way up: drains the outbox to the provisioning service, in a thread of its own beside the slots, or for `station
+ * upload`.
  *
- * What waits is created, never replaced: one by one, or in bulks of ten that are judged item by item; an item that failed is
- * retried alone. What exists already is read and compared: equal is success, different goes aside and asks a person. An answer
- * that was lost is settled by reading. A row that the service refuses goes aside and holds nobody back. The service's pace is
- * kept by dps (pacer.h). After an outage it tries by itself again and again, at growing distances of at most a minute. */
+ * What waits is created, never replaced: one by one, or in bulks of ten that are judged item by item; an item that
+ * failed is retried alone. What exists already is read and compared: equal is success, different goes aside and asks a
+ * person. An answer that was lost is settled by reading. A row that the service refuses goes aside and holds nobody
+ * back. The service's pace is kept by dps (pacer.h). Revocations go first (revocation.h). After an outage it tries by
+ * itself again and again, at growing distances of at most a minute. */
 #ifndef STATION_UPLINK_H
 #define STATION_UPLINK_H
 
 #include "db/outbox.h"
+#include "db/revocations.h"
 #include "station/base/json.h"
 #include "station/line.h"
 
@@ -16,6 +19,7 @@ struct uplink;
 
 struct uplink_view {
 	struct outbox_counts counts;
+	struct revocation_counts revocations;
 	bool offline;		/* the last tries did not reach the service, or were refused as a whole; or the ledger takes no more */
 	struct err why;		/* if offline */
 	int64_t since_ms;	/* wall clock, of the change between online and offline */

@@ -136,7 +136,8 @@ json_t *stray_view_json(const struct stray_view *v)
 json_t *uplink_view_json(const struct uplink_view *v)
 {
 	const struct err_row *row = err_row(v->why.code);
-	return json_pack("{s:I, s:I, s:I, s:I, s:b, s:s, s:s, s:s, s:I}", "waiting", (json_int_t)v->counts.waiting, "sent",
+	return json_pack("{s:I, s:I, s:I, s:I, s:I, s:b, s:s, s:s, s:s, s:I}", "revocations",
+			 (json_int_t)(v->revocations.to_tell + v->revocations.aside), "waiting", (json_int_t)v->counts.waiting, "sent",
 			 (json_int_t)v->counts.sent, "aside", (json_int_t)v->counts.aside, "oldest_ms", (json_int_t)v->counts.oldest_ms,
 			 "offline", v->offline, "code", v->offline ? row->code : "", "sentence", v->offline ? row->happened : "", "what",
 			 v->why.what, "since_ms", (json_int_t)v->since_ms);

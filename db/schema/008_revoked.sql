@@ -15,7 +15,7 @@ CREATE TABLE revoked (
 	time_ms INTEGER NOT NULL,
 	-- How far it is.
 	hub TEXT NOT NULL, device_id TEXT NOT NULL,
-	service_ms INTEGER NOT NULL, hub_ms INTEGER NOT NULL,
+	entry_ms INTEGER NOT NULL, service_ms INTEGER NOT NULL, hub_ms INTEGER NOT NULL,
 	aside INTEGER NOT NULL CHECK (aside = 0 OR aside = 1),
 	error TEXT NOT NULL, error_what TEXT NOT NULL,
 	-- The identity that came after it.
@@ -27,7 +27,7 @@ CREATE INDEX revoked_next ON revoked (next_order) WHERE next_intent >= 0;
 CREATE TRIGGER revoked_stays_what_it_is BEFORE UPDATE ON revoked
 WHEN new.number <> old.number OR new.job <> old.job OR new.reason <> old.reason OR new.registration_id <> old.registration_id
 	OR new.kind <> old.kind OR new.cert_serial <> old.cert_serial OR new.leaf <> old.leaf OR new.time_ms <> old.time_ms
-	OR new.service_ms < old.service_ms OR new.hub_ms < old.hub_ms
+	OR new.entry_ms < old.entry_ms OR new.service_ms < old.service_ms OR new.hub_ms < old.hub_ms
 BEGIN SELECT RAISE(ABORT, 'a revocation is not taken back'); END;
 CREATE TRIGGER revoked_is_never_removed BEFORE DELETE ON revoked
 BEGIN SELECT RAISE(ABORT, 'a revocation is never forgotten'); END;

@@ -36,6 +36,7 @@ extern const struct command run_command, preflight_command, slots_learn_command,
 	ledger_backup_command, ledger_restore_command, ledger_archive_command, lot_show_command, lot_open_command,
 	lot_close_command, lot_revert_command, custody_init_command, custody_show_command, clock_accept_command,
 	order_key_command, order_make_command, order_sign_command, order_show_command, custody_make_key_command,
-	custody_make_anchor_command, custody_set_limit_command;
+	custody_make_anchor_command, custody_set_limit_command, revoke_command,
+	ca_revoke_command;
 
 #endif

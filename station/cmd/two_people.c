@@ -23,40 +23,36 @@ static bool read_line(FILE *in, const char *question, struct bytes *ret, struct 
 	return ok;
 }
 
-static bool read_person(FILE *in, struct people *people, const char *which, enum doing doing, struct person *ret, struct err *e)
+static bool read_one(FILE *in, const char *what, const char *which, struct bytes *ret, struct err *e)
 {
-	AUTO(bytes) struct bytes badge = {.secret = true}, pin = {.secret = true};
 	char question[64];
-	bool has_pin = false;
-	snprintf(question, sizeof(question), "Badge of the %s: ", which);
-	if (!read_line(in, question, &badge, e))
-		return false;
-	snprintf(question, sizeof(question), "PIN of the %s: ", which);
-	if (!read_line(in, question, &pin, e) || !people_by_badge(people, bytes_text(&badge), ret, &has_pin, e) ||
-	    !people_check_pin(people, ret->id, &pin, e))
-		return false;
-	return role_may(ret->role, doing) || err_set(e, E_RIGHTS, "%s, %s", ret->id, role_name(ret->role));
+	ret->secret = true;
+	snprintf(question, sizeof(question), "%s of the %s: ", what, which);
+	return read_line(in, question, ret, e);
 }
 
-static bool read_two(FILE *in, struct people *people, enum doing doing, struct person two[static 2], struct err *e)
+bool command_read_two(const char *from, struct two_shown *ret, struct err *e)
 {
-	if (!read_person(in, people, "first", doing, &two[0], e) || !read_person(in, people, "second", doing, &two[1], e))
-		return false;
-	return strcmp(two[0].id, two[1].id) != 0 || err_set(e, E_TWO_PEOPLE, "both are %s", two[0].id);
+	static const char *const which[] = {"first", "second"};
+	FILE *in = !from || !strcmp(from, "-") ? stdin : fopen(from, "re");
+	bool ok = true;
+	if (!in)
+		return err_errno(e, E_FILE, "%s", from);
+	setvbuf(in, NULL, _IONBF, 0);	/* no buffer keeps what was read */
+	for (size_t i = 0; ok && i < COUNT_OF(which); i++)
+		ok = read_one(in, "Badge", which[i], &ret->badge[i], e) && read_one(in, "PIN", which[i], &ret->pin[i], e);
+	if (in != stdin)
+		fclose(in);
+	return ok;
 }
 
 bool command_two_people(const struct config *c, const char *from, enum doing doing, struct person two[static 2], struct err *e)
 {
+	AUTO(two_shown) struct two_shown shown = {0};
 	struct people *people = NULL;
 	if (!c->people_file[0])
 		return err_set(e, E_TWO_PEOPLE, "the configuration names no [people] file");
-	FILE *in = !from || !strcmp(from, "-") ? stdin : fopen(from, "re");
-	if (!in)
-		return err_errno(e, E_FILE, "%s", from);
-	setvbuf(in, NULL, _IONBF, 0);	/* no buffer keeps what was read */
-	bool ok = people_open(c->people_file, &people, e) && read_two(in, people, doing, two, e);
+	bool ok = command_read_two(from, &shown, e) && people_open(c->people_file, &people, e) && two_may(people, &shown, doing, two, e);
 	people_close(people);
-	if (in != stdin)
-		fclose(in);
 	return ok;
 }

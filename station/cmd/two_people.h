@@ -4,10 +4,13 @@
 #define STATION_CMD_TWO_PEOPLE_H
 
 #include "station/config.h"
-#include "station/shift/people.h"
+#include "station/shift/two.h"
 
-/* `from`: a file, "-" or NULL for standard input. Both must be allowed to do this. E_TWO_PEOPLE (the same, fewer lines, no [people]
- * file), E_BADGE, E_PIN, E_PIN_LOCKED, E_RIGHTS, E_FILE. */
+/* What they show; `from`: a file, "-" or NULL for standard input. E_TWO_PEOPLE (fewer lines), E_FILE. */
+WARN_UNUSED bool command_read_two(const char *from, struct two_shown *ret, struct err *e);
+
+/* The same, and whether both may do this, without a line. E_TWO_PEOPLE also where there is no [people] file, and those
+ * of two_may. */
 WARN_UNUSED bool command_two_people(const struct config *c, const char *from, enum doing doing, struct person two[static 2],
 				    struct err *e);
 

@@ -106,8 +106,7 @@ static bool alone(const char *path, const struct upload *u, struct err *e)
 		  (!u->again || uplink_again(ledger, u->again, e)) && outbox_count(ledger, &view.counts, e);
 	if (ok) {
 		said((void *)(uintptr_t)u, &view);
-		ok = view.counts.waiting == 0 ||
-		     uplink_drain(ledger, dps, u->config->dps_in_flight, said, (void *)(uintptr_t)u, e);
+		ok = uplink_drain(ledger, dps, u->config->dps_in_flight, said, (void *)(uintptr_t)u, e);
 	}
 	dps_close(dps);
 	ledger_close(ledger);

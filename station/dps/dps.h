@@ -87,6 +87,10 @@ WARN_UNUSED bool dps_delete_registration(struct dps *d, const char *id, int64_t 
  * E_DPS_ANSWER nobody knows until it was read. */
 WARN_UNUSED bool dps_create_individual(struct dps *d, const char *id, const struct bytes *body, int64_t deadline_ms, struct err *e);
 
+/* Replaces it, if it is still what was read (its etag, as the service gave it): E_CONFLICT. Errors as above. */
+WARN_UNUSED bool dps_replace_individual(struct dps *d, const char *id, const struct bytes *body, const char *etag,
+					int64_t deadline_ms, struct err *e);
+
 /* *found false and true returned if there is none. The caller drops *ret. */
 WARN_UNUSED bool dps_get_individual(struct dps *d, const char *id, int64_t deadline_ms, bool *found, json_t **ret, struct err *e);
 

@@ -65,7 +65,7 @@ bool group_body(const struct group_wanted *wanted, const json_t *base, struct by
 		json_object_del(body, not_ours[i]);
 	if (json_object_set_new(body, "enrollmentGroupId", json_string(wanted->id))
 	    || json_object_set_new(body, "attestation", attestation(wanted))
-	    || json_object_set_new(body, "provisioningStatus", json_string("enabled")))
+	    || json_object_set_new(body, "provisioningStatus", json_string(wanted->disabled ? "disabled" : "enabled")))
 		return err_set(e, E_JSON, "group \"%s\" cannot be written as JSON", wanted->id);
 	if (wanted->allocation
 	    && json_object_set_new(body, "allocationPolicy", json_string(wanted->allocation)))

@@ -22,11 +22,12 @@ struct group_wanted {
 	const char *primary_pem, *secondary_pem;	/* signingCertificates; NULL: none */
 	const char *primary_ca, *secondary_ca;	/* caReferences: names of CAs on this DPS; NULL: none */
 	const char *allocation;	/* hashed, geoLatency, static; NULL: leave it as it is */
+	bool disabled;		/* it stands there to keep out what hangs from its certificates */
 };
 
-/* Appends the body of a PUT: enabled, attested by X.509 as wanted; all else comes from `base`, the group as the service
- * gave it, so that twins, hubs and policies stay, or where base is NULL is left to the service's defaults. E_JSON,
- * E_CONFIG (id, or no certificate). */
+/* Appends the body of a PUT: enabled unless said otherwise, attested by X.509 as wanted; all else comes from `base`, the
+ * group as the service gave it, so that twins, hubs and policies stay, or where base is NULL is left to the service's
+ * defaults. E_JSON, E_CONFIG (id, or no certificate). */
 WARN_UNUSED bool group_body(const struct group_wanted *wanted, const json_t *base, struct bytes *ret, struct err *e);
 
 struct group_ca {

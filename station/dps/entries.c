@@ -16,7 +16,7 @@ static bool is_about(const json_t *entry, const char *id, struct err *e)
 	return !strcasecmp(theirs, id) || err_set(e, E_DPS_ANSWER, "the answer is about \"%s\"", theirs);
 }
 
-static bool create(struct dps *d, const char *id, const struct bytes *body, int64_t deadline_ms, struct err *e)
+static bool put(struct dps *d, const char *id, const struct bytes *body, const char *etag, int64_t deadline_ms, struct err *e)
 {
 	AUTO(http_response) struct http_response r = {0};
 	AUTO(bytes) struct bytes path = {0};
@@ -24,14 +24,22 @@ static bool create(struct dps *d, const char *id, const struct bytes *body, int6
 
 	if (!dps_path("enrollments", id, &path, e))
 		return false;
-	struct dps_call call = {.method = "PUT", .path = bytes_text(&path), .body = bytes_text(body),
+	struct dps_call call = {.method = "PUT", .path = bytes_text(&path), .if_match = etag, .body = bytes_text(body),
 				.body_len = body->len, .deadline_ms = deadline_ms};
 	return dps_send(d, &call, &r, e) && answer_is_good(&r, e) && answer_object(&r, &made, e) && is_about(made, id, e);
 }
 
 bool dps_create_individual(struct dps *d, const char *id, const struct bytes *body, int64_t deadline_ms, struct err *e)
 {
-	return create(d, id, body, deadline_ms, e) || err_in(e, "enrolling %s", id);
+	return put(d, id, body, NULL, deadline_ms, e) || err_in(e, "enrolling %s", id);
+}
+
+bool dps_replace_individual(struct dps *d, const char *id, const struct bytes *body, const char *etag, int64_t deadline_ms,
+			    struct err *e)
+{
+	if (!etag || !*etag)
+		return err_set(e, E_DPS_ANSWER, "the service gave no etag to replace the enrollment of %s by", id);
+	return put(d, id, body, etag, deadline_ms, e) || err_in(e, "replacing the enrollment of %s", id);
 }
 
 bool dps_get_individual(struct dps *d, const char *id, int64_t deadline_ms, bool *found, json_t **ret, struct err *e)

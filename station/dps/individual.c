@@ -110,3 +110,29 @@ bool individual_is_same(const json_t *body, const json_t *theirs, struct bytes *
 	const char *first = bytes_text(&lines);
 	return err_set(e, E_CONFLICT, "%.*s", (int)strcspn(first, "\n"), first);
 }
+
+bool individual_is_same_proof(const json_t *body, const json_t *theirs, struct err *e)
+{
+	AUTO(individual_view) struct individual_view a = {0}, b = {0};
+	AUTO(bytes) struct bytes line = {0};
+
+	if (!individual_view(body, NULL, &a, e))
+		return err_in(e, "our enrollment");
+	if (!individual_view(theirs, body, &b, e))
+		return false;
+	const struct bytes *here = &a.value[INDIVIDUAL_ATTESTATION], *there = &b.value[INDIVIDUAL_ATTESTATION];
+	if (bytes_equal(here, there))
+		return true;
+	return difference_add(&line, individual_member_name(INDIVIDUAL_ATTESTATION), here, there, e) &&
+	       err_set(e, E_CONFLICT, "%s", bytes_text(&line));
+}
+
+bool individual_disabled(const struct bytes *body, struct bytes *ret, struct err *e)
+{
+	AUTO(json) json_t *entry = NULL;
+	if (!json_parse((const char *)body->data, body->len, &entry, e))
+		return false;
+	if (json_object_set_new(entry, "provisioningStatus", json_string("disabled")))
+		return err_set(e, E_JSON, "the enrollment is no object");
+	return json_canonical(entry, ret, e);
+}

@@ -42,4 +42,10 @@ WARN_UNUSED bool individual_body(const struct individual_wanted *wanted, struct 
  * NULL, gets all of them, one per line. E_DPS_ANSWER where theirs is no enrollment. */
 WARN_UNUSED bool individual_is_same(const json_t *body, const json_t *theirs, struct bytes *ret_difference, struct err *e);
 
+/* True if both name the same certificate or endorsement key, whatever else they say. Else E_CONFLICT, with both. E_DPS_ANSWER. */
+WARN_UNUSED bool individual_is_same_proof(const json_t *body, const json_t *theirs, struct err *e);
+
+/* Appends the same enrollment, disabled: it then keeps out what it names. E_JSON. */
+WARN_UNUSED bool individual_disabled(const struct bytes *body, struct bytes *ret, struct err *e);
+
 #endif

@@ -373,7 +373,7 @@ static const struct {
 	bool (*add)(const struct reading *r, struct bytes *ret, struct err *e);
 } rows[INDIVIDUAL_MEMBERS] = {
 	{"registration id", add_id},
-	{"attestation", add_attestation},
+	[INDIVIDUAL_ATTESTATION] = {"attestation", add_attestation},
 	{"device id", add_device_id},
 	{"status", add_status},
 	{"hub", add_hubs},

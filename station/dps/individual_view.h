@@ -7,6 +7,7 @@
 #include "station/base/json.h"
 
 #define INDIVIDUAL_MEMBERS 11
+#define INDIVIDUAL_ATTESTATION 1	/* the member that says by what a device proves itself */
 
 struct individual_view {
 	struct bytes value[INDIVIDUAL_MEMBERS];

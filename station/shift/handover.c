@@ -6,6 +6,7 @@
 #include "station/base/file.h"
 #include "station/base/text.h"
 #include "station/line.h"
+#include "station/revocation.h"
 #include "station/shift/label.h"
 
 #include <limits.h>
@@ -16,7 +17,8 @@
 
 /* A row's members in the order of the columns of LOT.csv. */
 static const char *const columns[] = {
-	"serial", "label", "model", "revision", "verdict", "code", "registration_id", "attestation", "hub", "device_id", "leaf_sha256",
+	"serial", "label", "model", "revision", "verdict", "code", "registration_id", "attestation", "hub", "device_id",
+		"leaf_sha256",
 	"certificate_serial", "ek_sha256", "intent", "verdict_entry", "job", "visits", "left_in_cloud",
 };
 
@@ -24,6 +26,8 @@ struct writing {
 	struct line *l;
 	const struct lot_row *lot;
 	json_t *units;
+	json_t *replacements;	/* identities of this order that came after others of the same units */
+	json_t *revoked;	/* and those of it that hold no more */
 	json_t *traces;		/* by job: what stands in the cloud, "registration at …; hub device NAME at …" */
 	struct handover *sums;
 	struct err *e;
@@ -86,8 +90,10 @@ static bool add_unit(void *ctx, const struct job_row *row)
 	json_t *unit = json_pack("{s:s, s:s, s:s, s:s, s:s, s:s, s:s, s:s}", "serial", row->serial, "label", last.label, "model",
 				 row->model, "revision", row->revision, "verdict", verdict_name(row->verdict), "code", row->error,
 				 "registration_id", row->registration_id, "attestation", attestation_of(w->l, row));
-	json_object_update_new(unit, json_pack("{s:s, s:s, s:s, s:I, s:I, s:s, s:i, s:s}", "hub", row->hub, "device_id", row->device_id,
-					       "certificate_serial", serial, "intent", (json_int_t)row->intent_index, "verdict_entry",
+	json_object_update_new(unit, json_pack("{s:s, s:s, s:s, s:I, s:I, s:s, s:i, s:s}", "hub", row->hub, "device_id",
+					       row->device_id,
+					       "certificate_serial", serial, "intent", (json_int_t)row->intent_index,
+						"verdict_entry",
 					       (json_int_t)last.verdict_entry, "job", row->id, "visits", (int)row->visits,
 					       "left_in_cloud", json_text_or(w->traces, row->id, "")));
 	set_hash(unit, "leaf_sha256", leaf, row->leaf.len > 0);
@@ -105,10 +111,31 @@ static bool add_trace(void *ctx, const char *job, const char *what, const char *
 	return true;
 }
 
+/* Of this order: what was revoked, and what came after something revoked. */
+static bool add_revocation(void *ctx, const struct revocation *r)
+{
+	struct writing *w = ctx;
+	if (!strcmp(r->order, w->lot->id))
+		w->ok = w->ok && json_array_append_new(w->revoked, revocation_json(r)) == 0;
+	if (!strcmp(r->next_order, w->lot->id))
+		w->ok = w->ok && json_array_append_new(w->replacements, revocation_json(r)) == 0;
+	return w->ok || err_set(w->e, E_NOMEM, "hand-over");
+}
+
+static bool collect_revocations(struct writing *w, struct err *e)
+{
+	int64_t after = 0;
+	w->replacements = json_array();
+	w->revoked = json_array();
+	return revocations_scan(w->l->ledger, REVOCATIONS_ALL, &after, UINT32_MAX, add_revocation, w, e) && w->ok;
+}
+
 static bool collect(struct writing *w, struct err *e)
 {
 	w->units = json_array();
 	w->traces = json_object();
+	if (!collect_revocations(w, e))
+		return false;
 	return traces_scan(w->l->ledger, add_trace, w, e) && lots_jobs(w->l->ledger, w->lot->id, add_unit, w, e) && w->ok;
 }
 
@@ -138,11 +165,13 @@ static json_t *document(const struct writing *w, const struct checkpoint_reply *
 	char when[CLOCK_TEXT], hex[2 * SHA256_SIZE + 1];
 	clock_text(clock_wall_ms(), when);
 	hex_encode(w->lot->order_sha256, SHA256_SIZE, hex);
-	return json_pack("{s:s, s:s, s:s, s:I, s:s, s:s, s:s, s:{s:I, s:I, s:I, s:I, s:I}, s:O, s:s}", "lot", w->lot->id, "product",
+	return json_pack("{s:s, s:s, s:s, s:I, s:s, s:s, s:s, s:{s:I, s:I, s:I, s:I, s:I}, s:O, s:O, s:O, s:s}", "lot",
+			 w->lot->id, "product",
 			 w->lot->product, "profile", w->lot->profile, "count", (json_int_t)w->lot->count, "order_sha256", hex,
 			 "station", w->l->config->name, "time", when, "sums", "pass", (json_int_t)w->sums->pass, "built",
 			 (json_int_t)w->sums->built, "hold", (json_int_t)w->sums->hold, "fail", (json_int_t)w->sums->fail, "open",
-			 (json_int_t)w->sums->open, "units", w->units, "checkpoint", note->note);
+			 (json_int_t)w->sums->open, "units", w->units, "replacements", w->replacements, "revoked",
+				w->revoked, "checkpoint", note->note);
 }
 
 static bool write_one(const struct line *l, const char *name, const struct bytes *text, uint8_t hash[static SHA256_SIZE],
@@ -177,6 +206,8 @@ bool handover_write(struct line *l, const struct lot_row *lot, struct handover *
 	bool ok = collect(&w, e) && signing_checkpoint(&l->signing, &note, e) && write_files(&w, &note, e);
 	json_decref(w.units);
 	json_decref(w.traces);
+	json_decref(w.replacements);
+	json_decref(w.revoked);
 	return ok || err_in(e, "hand-over of %s", lot->id);
 }
 
@@ -186,6 +217,7 @@ json_t *handover_json(const struct handover *h)
 	hex_encode(h->sha256, SHA256_SIZE, hex);
 	hex_encode(h->csv_sha256, SHA256_SIZE, csv);
 	return json_pack("{s:s, s:s, s:s, s:I, s:I, s:I, s:I, s:I}", "handover", h->file, "sha256", hex, "csv_sha256", csv, "pass",
-			 (json_int_t)h->pass, "built", (json_int_t)h->built, "hold", (json_int_t)h->hold, "fail", (json_int_t)h->fail,
+			 (json_int_t)h->pass, "built", (json_int_t)h->built, "hold", (json_int_t)h->hold, "fail",
+				(json_int_t)h->fail,
 			 "open", (json_int_t)h->open);
 }

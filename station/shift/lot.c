@@ -4,6 +4,7 @@
 #include "station/base/log.h"
 #include "station/base/text.h"
 #include "station/line.h"
+#include "station/revocation.h"
 #include "station/shift/handover.h"
 #include "station/shift/note.h"
 #include "station/shift/order.h"
@@ -248,6 +249,7 @@ bool lot_close(struct line *l, const char *person, struct err *e)
 
 bool lot_admits(struct line *l, const char *lot, const char *label, const char *job, struct err *e)
 {
+	AUTO(revocation) struct revocation old = {0};
 	bool has = false, listed;
 	struct lot_view now;
 	if (!lot[0] || !l->lot)
@@ -263,6 +265,8 @@ bool lot_admits(struct line *l, const char *lot, const char *label, const char *
 		return err_set(e, E_NOT_LISTED, "\"%s\" is not on the list of %s", label, lot);
 	if (now.taken < now.allowed)
 		return true;
+	if (*job && (!revocation_is_replaced(l->ledger, job, &old, &has, e) || has))
+		return has;
 	return (*job && lots_has_place(l->ledger, lot, job, &has, e) && has) ||
 	       err_set(e, E_LOT_FULL, "lot \"%s\" allows %llu identities", lot, (unsigned long long)now.allowed);
 }

@@ -28,12 +28,13 @@ static const struct {
 } roles[] = {
 	[ROLE_OPERATOR] = {"operator", {[DO_WORK] = true, [DO_OPEN_LOT] = true}},
 	[ROLE_LEAD] = {"lead", {[DO_WORK] = true, [DO_OPEN_LOT] = true, [DO_CLOSE_LOT] = true, [DO_OVERRIDE] = true, [DO_REVERT] = true,
-				  [DO_CUSTODY] = true}},
-	[ROLE_MAINTAINER] = {"engineer", {[DO_WORK] = true, [DO_OPEN_LOT] = true, [DO_REVERT] = true, [DO_CUSTODY] = true}},
+				  [DO_REVOKE] = true, [DO_CUSTODY] = true}},
+	[ROLE_MAINTAINER] = {"engineer", {[DO_WORK] = true, [DO_OPEN_LOT] = true, [DO_REVERT] = true, [DO_REVOKE] = true,
+					    [DO_CUSTODY] = true}},
 };
 static const char *const doings[] = {
 	[DO_WORK] = "work", [DO_OPEN_LOT] = "open a lot", [DO_CLOSE_LOT] = "close a lot", [DO_OVERRIDE] = "release what the MES holds",
-	[DO_REVERT] = "revert a lot", [DO_CUSTODY] = "stand for clock and count",
+	[DO_REVERT] = "revert a lot", [DO_REVOKE] = "revoke an identity", [DO_CUSTODY] = "stand for clock and count",
 };
 
 const char *role_name(enum role role)

@@ -28,6 +28,7 @@ enum doing {
 	DO_CLOSE_LOT,
 	DO_OVERRIDE,	/* be the second badge that releases a unit which the MES holds */
 	DO_REVERT,	/* be one of the two who take a lot back */
+	DO_REVOKE,	/* be one of the two who revoke or replace an identity */
 	DO_CUSTODY,	/* be one of the two who stand for a clock that is not synchronised, or begin a count */
 	DO_COUNT
 };

@@ -1,17 +1,16 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "station/shift/revert.h"
 #include "db/outbox.h"
+#include "db/revocations.h"
 #include "station/base/clock.h"
 #include "station/base/text.h"
 #include "station/delivery.h"
+#include "station/entry.h"
 #include "station/shift/note.h"
 
 #include <stdlib.h>
 #include <string.h>
 
-#define REQUEST_MS 30000
-#define TRIES_MAX 6		/* of one unit, when the service cannot be reached */
-#define FIRST_WAIT_MS 1000	/* between them; doubles */
 
 struct revert {
 	struct line *l;
@@ -20,60 +19,7 @@ struct revert {
 
 static int64_t deadline(void)
 {
-	return clock_steady_ms() + REQUEST_MS;
-}
-
-/* ---- what stands in the service ---- */
-
-static bool block_body(const char *registration_id, const struct bytes *leaf, struct bytes *ret, struct err *e)
-{
-	const struct individual_wanted wanted = {.registration_id = registration_id, .leaf = leaf, .disabled = true};
-	return individual_body(&wanted, ret, e);
-}
-
-/* Whether it is still what `body` says: E_CONFLICT if not. */
-static bool is_ours(const struct bytes *body, const json_t *theirs, struct err *e)
-{
-	AUTO(json) json_t *ours = NULL;
-	return json_parse((const char *)body->data, body->len, &ours, e) && individual_is_same(ours, theirs, NULL, e);
-}
-
-/* A block that an earlier try has put in its place. */
-static bool is_block(const char *id, const struct bytes *leaf, const json_t *theirs)
-{
-	AUTO(bytes) struct bytes body = {.max = OUTBOX_BODY_MAX};
-	struct err differs = {0};
-	return leaf && block_body(id, leaf, &body, &differs) && is_ours(&body, theirs, &differs);
-}
-
-/* Removes the entry of this body, and no other: what is there is read, compared, and removed by its etag. `blocks`: a block of this
- * certificate may stand there by now; or NULL. */
-static bool remove_entry(struct dps *dps, const char *id, const struct bytes *body, const struct bytes *blocks, struct err *e)
-{
-	AUTO(json) json_t *theirs = NULL;
-	bool found = false;
-	if (!dps_get_individual(dps, id, deadline(), &found, &theirs, e))
-		return false;
-	return !found || is_block(id, blocks, theirs) ||
-	       (is_ours(body, theirs, e) && dps_delete_individual(dps, id, json_text_or(theirs, "etag", NULL), deadline(), e));
-}
-
-/* Puts a disabled entry before the groups. One of an earlier try is as good. */
-static bool put_block(struct dps *dps, const char *id, const struct bytes *leaf, struct err *e)
-{
-	AUTO(bytes) struct bytes body = {.max = OUTBOX_BODY_MAX};
-	AUTO(json) json_t *theirs = NULL;
-	struct err why = {0};
-	bool found = false;
-	if (!block_body(id, leaf, &body, e))
-		return false;
-	if (dps_create_individual(dps, id, &body, deadline(), &why))
-		return true;
-	if (why.code != E_CONFLICT)
-		return err_native(e, why.code, why.native, "%s", why.what);
-	if (!dps_get_individual(dps, id, deadline(), &found, &theirs, e))
-		return false;
-	return found ? is_ours(&body, theirs, e) : err_set(e, E_CONFLICT, "%s", why.what);
+	return clock_steady_ms() + ENTRY_REQUEST_MS;
 }
 
 /* ---- one unit ---- */
@@ -102,15 +48,27 @@ static bool has_groups(const struct config *c)
 	return false;
 }
 
-/* *ret_due false: it has no place any more, because it is reverted. */
+/* What two people have revoked for good is not touched again. */
+static bool is_not_revoked(const struct revert *r, const char *job, bool *ret, struct err *e)
+{
+	AUTO(revocation) struct revocation row = {0};
+	bool found = false;
+	if (!revocations_of_job(r->l->ledger, job, &row, &found, e))
+		return false;
+	*ret = !found || row.kind != REVOCATION_REVOKED;
+	return true;
+}
+
+/* *ret_due false: it has no place any more, because it is reverted; or it was revoked. */
 static bool load_unit(const struct revert *r, const char *job, struct unit *ret, bool *ret_due, struct err *e)
 {
 	bool found = false, entry = false, block = false;
-	if (!lots_has_place(r->l->ledger, r->lot, job, ret_due, e))
+	if (!lots_has_place(r->l->ledger, r->lot, job, ret_due, e) || (*ret_due && !is_not_revoked(r, job, ret_due, e)))
 		return false;
 	if (!*ret_due)
 		return true;
-	if (!jobs_find(r->l->ledger, JOB_BY_ID, job, &ret->row, &found, e) || !outbox_find(r->l->ledger, job, &ret->entry, &entry, e) ||
+	if (!jobs_find(r->l->ledger, JOB_BY_ID, job, &ret->row, &found, e) || !outbox_find(r->l->ledger, job, &ret->entry,
+											   &entry, e) ||
 	    !lots_find_block(r->l->ledger, job, &ret->block, &block, e))
 		return false;
 	if (!found)
@@ -121,14 +79,20 @@ static bool load_unit(const struct revert *r, const char *job, struct unit *ret,
 	return true;
 }
 
+static bool put_block(struct dps *dps, const char *id, const struct bytes *leaf, struct err *e)
+{
+	AUTO(bytes) struct bytes body = {.max = OUTBOX_BODY_MAX};
+	return entry_block_body(id, leaf, &body, e) && entry_disable(dps, id, &body, e);
+}
+
 /* The block of an older certificate gives way to that of this one. */
 static bool remove_old_block(struct dps *dps, const struct unit *u, struct err *e)
 {
 	AUTO(bytes) struct bytes body = {.max = OUTBOX_BODY_MAX};
 	if (!u->blocks || !u->block.leaf.len)
 		return true;
-	return block_body(u->block.registration_id, &u->block.leaf, &body, e) &&
-	       remove_entry(dps, u->block.registration_id, &body, &u->row.leaf, e);
+	return entry_block_body(u->block.registration_id, &u->block.leaf, &body, e) &&
+	       entry_remove(dps, u->block.registration_id, &body, &u->row.leaf, e);
 }
 
 /* First the way in, then the record of who came by it. */
@@ -137,7 +101,7 @@ static bool tell_service(const struct revert *r, const struct unit *u, struct er
 	struct dps *dps = r->l->dps;
 	const char *id = u->row.registration_id;
 	const struct bytes *leaf = u->blocks ? &u->row.leaf : NULL;
-	if (u->entry.registration_id[0] && !remove_entry(dps, u->entry.registration_id, &u->entry.body, leaf, e))
+	if (u->entry.registration_id[0] && !entry_remove(dps, u->entry.registration_id, &u->entry.body, leaf, e))
 		return false;
 	if (leaf && (!remove_old_block(dps, u, e) || !put_block(dps, id, leaf, e)))
 		return false;
@@ -151,24 +115,25 @@ static json_t *entry_body(const struct revert *r, const struct unit *u)
 	sha256_of(u->row.leaf.data, u->row.leaf.len, hash);
 	if (u->row.leaf.len)
 		hex_encode(hash, SHA256_SIZE, leaf);
-	return json_pack("{s:s, s:s, s:s, s:s, s:s, s:b, s:b, s:s, s:I}", "lot", r->lot, "first", r->first, "second", r->second, "serial",
+	return json_pack("{s:s, s:s, s:s, s:s, s:s, s:b, s:b, s:s, s:I}", "lot", r->lot, "first", r->first, "second",
+			 r->second, "serial",
 			 u->row.serial, "registration_id", u->row.registration_id, "removed",
 			 u->entry.registration_id[0] != '\0', "blocked", u->blocks, "leaf_sha256", leaf, "intent",
 			 (json_int_t)u->row.intent_index);
 }
 
-/* Who it is stays, with its keys and its history; all that was made of it under the order goes. */
-static void forget_order(struct job_row *row, int64_t now_ms)
+/* The certificate, or what was counted for one, holds no more: for revocation lists, and so that nothing is revoked twice. */
+static bool write_revocation(const struct revert *r, const struct unit *u, int64_t now_ms, struct err *e)
 {
-	row->stage[0] = row->order[0] = row->error[0] = row->error_what[0] = row->registration_id[0] = '\0';
-	row->hub[0] = row->device_id[0] = '\0';
-	row->verdict = VERDICT_NONE;
-	memset(row->cert_serial, 0, sizeof(row->cert_serial));
-	memset(row->bundle_sha256, 0, sizeof(row->bundle_sha256));
-	bytes_fini(&row->leaf);
-	row->intent_index = -1;
-	row->permitted = row->closed = 0;
-	row->updated_ms = now_ms;
+	const struct job_row *row = &u->row;
+	struct revocation said = {.kind = REVOCATION_REVERTED, .reason = REASON_CESSATION, .leaf = row->leaf,	/* lent */
+				  .time_ms = now_ms, .entry_ms = now_ms, .service_ms = now_ms, .hub_ms = now_ms};
+	memcpy(said.cert_serial, row->cert_serial, CERT_SERIAL);
+	return row->intent_index < 0 ||
+	       (TEXT_COPY(said.job, row->id, e) && TEXT_COPY(said.order, row->order, e) &&
+		TEXT_COPY(said.registration_id, row->registration_id, e) && TEXT_COPY(said.hub, row->hub, e) &&
+		TEXT_COPY(said.device_id, row->device_id, e) && TEXT_COPY(said.first, r->first, e) &&
+		TEXT_COPY(said.second, r->second, e) && revocations_add(r->l->ledger, &said, e));
 }
 
 static bool write_all(const struct revert *r, struct unit *u, const json_t *body, struct err *e)
@@ -178,12 +143,13 @@ static bool write_all(const struct revert *r, struct unit *u, const json_t *body
 	struct lot_block block = {.leaf = row->leaf};	/* lent */
 	int64_t now = clock_wall_ms();
 	uint64_t index;
-	if (!audit_append(l, "unit.reverted", row->id, body, now, &index, e) || !outbox_withdraw(l, row->id, now, e) ||
+	if (!audit_append(l, "unit.reverted", row->id, body, now, &index, e) || !write_revocation(r, u, now, e) ||
+	    !outbox_withdraw(l, row->id, now, e) ||
 	    !jobs_drop_trace(l, row->id, "registration", dps_endpoint(r->l->dps), row->registration_id, e) ||
 	    !TEXT_COPY(block.registration_id, row->registration_id, e) ||
 	    (u->blocks && (!lots_drop_block(l, row->id, e) || !lots_put_block(l, row->id, &block, now, e))))
 		return false;
-	forget_order(row, now);
+	job_row_forget_identity(row, now);
 	return lots_give_up_place(l, r->lot, row->id, e) && jobs_put(l, row, e);
 }
 
@@ -200,23 +166,13 @@ static bool write_unit(const struct revert *r, struct unit *u, struct err *e)
 	return err_in(e, "recording that job %s is taken back", u->row.id);
 }
 
-/* Waits as the service asks, or longer each time. False when that was tried often enough. */
-static bool may_try_again(const struct revert *r, int tries, const struct err *why)
-{
-	int64_t wait_ms = (int64_t)FIRST_WAIT_MS << tries, pace_ms = dps_pace_left_ms(r->l->dps);
-	if (!delivery_may_be_chance(why->code) || tries + 1 >= TRIES_MAX)
-		return false;
-	clock_sleep_ms(pace_ms > wait_ms ? pace_ms : wait_ms);
-	return true;
-}
-
 static bool tell_service_in_the_end(const struct revert *r, const struct unit *u, struct err *e)
 {
 	for (int tries = 0;; tries++) {
 		struct err why = {0};
 		if (tell_service(r, u, &why))
 			return true;
-		if (!may_try_again(r, tries, &why))
+		if (!entry_try_again(r->l->dps, tries, &why))
 			return err_native(e, why.code, why.native, "unit %s: %s", u->row.serial, why.what);
 	}
 }
@@ -344,8 +300,8 @@ bool revert_unblock(struct job *j, struct err *e)
 	bool found = false;
 	if (!lots_find_block(j->line->ledger, j->row.id, &block, &found, e))
 		return false;
-	bool ok = !found || (block_body(block.registration_id, &block.leaf, &body, e) &&
-			     remove_entry(j->line->dps, block.registration_id, &body, NULL, e) &&
+	bool ok = !found || (entry_block_body(block.registration_id, &block.leaf, &body, e) &&
+			     entry_remove(j->line->dps, block.registration_id, &body, NULL, e) &&
 			     write_unblocked(j, block.registration_id, e));
 	bytes_fini(&block.leaf);
 	return ok;

@@ -270,3 +270,10 @@ bool session_tick(struct session *s, size_t units)
 	pthread_mutex_unlock(&s->lock);
 	return locks || gone;
 }
+
+bool session_two(struct session *s, const struct two_shown *shown, enum doing doing, struct person ret[static 2], struct err *e)
+{
+	if (!s->people)
+		return err_set(e, E_TWO_PEOPLE, "the configuration names no [people] file");
+	return two_may(s->people, shown, doing, ret, e);
+}

@@ -7,7 +7,7 @@
 #ifndef STATION_SHIFT_SESSION_H
 #define STATION_SHIFT_SESSION_H
 
-#include "station/shift/people.h"
+#include "station/shift/two.h"
 
 struct line;
 struct session;
@@ -52,6 +52,11 @@ void session_forget(struct session *s);
 /* May the person who is here do this? E_NO_PERSON, E_SESSION_LOCKED, E_RIGHTS. *ret_person is "" where nobody has to say who he
  * is. */
 WARN_UNUSED bool session_may(struct session *s, enum doing doing, char ret_person[static PERSON_ID], struct err *e);
+
+/* Two people show badges and PINs beside the session, which stays as it is. E_TWO_PEOPLE also where everybody may do everything;
+ * else those of two_may. */
+WARN_UNUSED bool session_two(struct session *s, const struct two_shown *shown, enum doing doing, struct person ret[static 2],
+			     struct err *e);
 
 /* Something moved at the line: the idle time begins again. */
 void session_moved(struct session *s);

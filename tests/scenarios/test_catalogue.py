@@ -1553,7 +1553,67 @@ def a_unit_of_an_order_that_is_being_taken_back(stage):
     return stage.verdict_of(line)
 
 
-# --- the suite
+# --- identities that hold no more
+
+def of_engineer(stage, name, floor):
+    """An engineer's configuration for the line of this name."""
+    config = stage.config(name + "-engineer", text=stage.engineer + floor)
+    config.write_text(config.read_text().replace("/state-%s-engineer\n" % name, "/state-%s\n" % name))
+    return config
+
+
+@happens("E_REVOKE_WHAT")
+def a_unit_that_nobody_knows(stage):
+    floor, two = two_people(stage)
+    with lot_line(stage, "nobody-there"):
+        pass
+    says = stage.says("revoke", "--config", of_engineer(stage, "nobody-there", floor), "--badge", two, "--reason", "keyCompromise",
+                      "NOBODY", status=1)
+    (stage.factory.dir / "two.json").unlink()
+    return says
+
+
+def revoked_unit(stage, name):
+    """A unit that was revoked, its port, the line's configuration, and what the verb said, which had no key of the hub."""
+    serial, port = stage.unit()
+    with lot_line(stage, name, port) as (line, config):
+        stage.factory.plug(serial, port)
+        stage.verdict_of(line)
+        stage.factory.unplug(serial)
+        line.wait_empty("01")
+    floor, two = two_people(stage)
+    says = stage.says("revoke", "--config", of_engineer(stage, name, floor), "--badge", two, "--reason", "superseded", serial, status=1)
+    (stage.factory.dir / "two.json").unlink()
+    return serial, port, config, says
+
+
+@happens("E_HUB_KEY")
+def a_unit_whose_hub_cannot_be_told(stage):
+    return revoked_unit(stage, "no-hub-key")[3]
+
+
+@happens("E_REVOKED")
+def a_unit_that_was_revoked(stage):
+    serial, port, config, _ = revoked_unit(stage, "revoked")
+    line = stage.line(config)
+    stage.factory.plug(serial, port)
+    return stage.verdict_of(line)
+
+
+@happens("E_CA_REVOKED")
+def a_line_whose_ca_was_revoked(stage):
+    floor, two = two_people(stage)
+    with lot_line(stage, "ca-revoked") as (_, config):
+        pass
+    says = stage.factory.verb("ca", "revoke", "--config", of_engineer(stage, "ca-revoked", floor), "--badge", two, "--reason",
+                              "keyCompromise")
+    (stage.factory.dir / "two.json").unlink()
+    group = re.search(r"revoked-[0-9a-f]+", says).group(0)
+    try:
+        return stage.run_says(config)
+    finally:
+        stage.factory.ask_service("DELETE", "/enrollmentGroups/" + group)
+
 
 # --- custody of the CA's key, and the count
 

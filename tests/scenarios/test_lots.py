@@ -355,13 +355,10 @@ class Desk(Shift):
             self.assertTrue(self.ask_line({"do": "journal", **hostile})["ok"], hostile)
 
 
-class Revert(Shift):
-    """People who may, a line with a lot of three units, and the verb that takes it back."""
+class People(Shift):
+    """A line with people who may, and an engineer's configuration beside it."""
     floor = FLOOR + PEOPLE
-    profiles = {"group": "finish = no\n", "closing": "", "alone": "attestation = x509-individual\nfinish = no\n",
-                "tpm": "attestation = tpm\nfinish = no\n"}
     UNITS = ["SIM0001", "SIM0002", "SIM0003"]
-    groups = True   # profiles of this line have enrollment groups, which hold the CA of all leaves
 
     @classmethod
     def setUpClass(cls):
@@ -399,9 +396,6 @@ class Revert(Shift):
         path.write_text("".join("%s\n%s\n" % (self.badges[n][0], pin or self.badges[n][1]) for n in (first, second)))
         return path
 
-    def revert(self, lot, status=0, **two):
-        return self.factory.verb("lot", "revert", "--config", self.engineer, "--badge", self.two(**two), lot, status=status)
-
     def made(self, profile, name="WRONG"):
         """A lot of three that passed, and a line that has ended."""
         self.begin(name, 3, self.UNITS, profile=profile)
@@ -409,6 +403,20 @@ class Revert(Shift):
         self.line.stop()
         self.line = None
         return slots
+
+    def register(self, serial):
+        with self.factory.swtpm(serial) as tpm:
+            return test_independent.Independent.register(self, serial, tpm)[1]
+
+
+class Revert(People):
+    """A line with a lot of three units, and the verb that takes it back."""
+    profiles = {"group": "finish = no\n", "closing": "", "alone": "attestation = x509-individual\nfinish = no\n",
+                "tpm": "attestation = tpm\nfinish = no\n"}
+    groups = True   # profiles of this line have enrollment groups, which hold the CA of all leaves
+
+    def revert(self, lot, status=0, **two):
+        return self.factory.verb("lot", "revert", "--config", self.engineer, "--badge", self.two(**two), lot, status=status)
 
     def assert_taken_back(self, profile, slots, lot="WRONG"):
         """Once each, by the service's own count; in the ledger the unit is known, and nothing else."""
@@ -473,10 +481,6 @@ class Revert(Shift):
                 record = self.factory.ask_service("GET", "/registrations/" + name)
                 self.assertTrue("HTTP/1.1 401" in answer or record["status"] == "disabled", (answer, record))
                 self.assertNotIn("assignedHub", record or {})
-
-    def register(self, serial):
-        with self.factory.swtpm(serial) as tpm:
-            return test_independent.Independent.register(self, serial, tpm)[1]
 
     def test_without_any_group_an_entry_is_removed_and_nothing_put_in_its_place(self):
         configs = {path: path.read_text() for path in (self.factory.config, self.engineer)}

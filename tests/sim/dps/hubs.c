@@ -227,6 +227,17 @@ static bool device_id_is_valid(const char *t)
 	return ok;
 }
 
+/* Why it has the status is the caller's word. */
+static void set_status(json_t *device, const json_t *asked)
+{
+	const char *status = json_string_value(json_object_get(asked, "status"));
+	json_t *reason = json_object_get(asked, "statusReason");
+	if (status && (strcmp(status, "enabled") == 0 || strcmp(status, "disabled") == 0))
+		json_object_set_new(device, "status", json_string(status));
+	if (json_is_string(reason))
+		json_object_set(device, "statusReason", reason);
+}
+
 void hub_device_put(struct service *svc, const struct request *r, struct answer *a)
 {
 	const char *id = json_string_value(json_object_get(r->json, "deviceId"));
@@ -249,9 +260,7 @@ void hub_device_put(struct service *svc, const struct request *r, struct answer 
 	}
 	json_t *device = there ? json_deep_copy(there) : new_device(id);
 	json_object_set_new(must(device), "authentication", authentication);
-	const char *status = json_string_value(json_object_get(r->json, "status"));
-	if (status && (strcmp(status, "enabled") == 0 || strcmp(status, "disabled") == 0))
-		json_object_set_new(device, "status", json_string(status));
+	set_status(device, r->json);
 	if (!keep(svc, key, device)) {
 		answer_error(a, 500000, "The state cannot be written.");
 		return;
