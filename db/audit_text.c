@@ -3,26 +3,66 @@
 #include "station/base/text.h"
 
 #include <inttypes.h>
-#include <stdio.h>
 #include <string.h>
 
-static bool is_plain(const char *text)
+/* What printf would do, ten times as slow: a tail is made for every entry that is verified. */
+struct tail {
+	char *at, *end;	/* there is always room for the 0 */
+};
+
+static bool put(struct tail *t, const char *text, size_t len)
 {
-	return text_is_printable(text, strlen(text)) && !strpbrk(text, "\"\\");
+	if ((size_t)(t->end - t->at) <= len)
+		return false;
+	memcpy(t->at, text, len);
+	t->at += len;
+	return true;
+}
+
+/* Only what stands for itself in JSON. */
+static bool put_plain(struct tail *t, const char *text)
+{
+	size_t len = 0;
+	for (; text[len]; len++)
+		if (text[len] < 0x20 || text[len] > 0x7e || text[len] == '"' || text[len] == '\\')
+			return false;
+	return put(t, text, len);
+}
+
+static bool put_number(struct tail *t, int64_t value)
+{
+	char digits[20];
+	size_t at = sizeof(digits);
+	uint64_t left = value < 0 ? -(uint64_t)value : (uint64_t)value;
+	do
+		digits[--at] = (char)('0' + left % 10);
+	while (left /= 10);
+	return (value >= 0 || put(t, "-", 1)) && put(t, digits + at, sizeof(digits) - at);
+}
+
+#define PUT(t, literal) put(t, literal, sizeof(literal) - 1)
+
+static bool make_tail(struct tail *t, const char *type, const char *job, int64_t time_ms)
+{
+	return PUT(t, "\"job\":\"") && put_plain(t, job) && PUT(t, "\",\"time\":") && put_number(t, time_ms) &&
+	       PUT(t, ",\"type\":\"") && put_plain(t, type) && PUT(t, "\",\"v\":1}");
 }
 
 bool audit_tail(const char *type, const char *job, int64_t time_ms, char out[static AUDIT_TAIL_MAX])
 {
-	int n = snprintf(out, AUDIT_TAIL_MAX, "\"job\":\"%s\",\"time\":%" PRId64 ",\"type\":\"%s\",\"v\":1}", job, time_ms, type);
-	return n < AUDIT_TAIL_MAX && is_plain(type) && is_plain(job);
+	struct tail t = {out, out + AUDIT_TAIL_MAX};
+	bool ok = make_tail(&t, type, job, time_ms);
+	*t.at = 0;
+	return ok;
 }
 
 bool audit_entry_names(const void *entry, size_t len, const char *type, const char *job, int64_t time_ms)
 {
 	char tail[AUDIT_TAIL_MAX];
-	if (!audit_tail(type, job, time_ms, tail))
+	struct tail t = {tail, tail + AUDIT_TAIL_MAX};
+	if (!make_tail(&t, type, job, time_ms))
 		return false;
-	size_t n = strlen(tail);
+	size_t n = (size_t)(t.at - tail);
 	return len > n && !memcmp((const char *)entry + len - n, tail, n);
 }
 

@@ -1,9 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The log is read once, from the first entry on, beside the kept checkpoints in the order of their size; nothing else
- * is remembered than the tree's edge. The first thing that does not fit ends it. */
-#include "db/audit.h"
+/* A stretch of the log is read once, from its first entry on, beside the kept checkpoints in the order of their size; nothing
+ * else is remembered than the tree's edge. The first thing that does not fit ends it. */
+#include "db/audit_range.h"
 #include "db/audit_text.h"
-#include "db/store.h"
 
 #include <stdarg.h>
 #include <stdio.h>
@@ -11,14 +10,13 @@
 
 struct verification {
 	struct ledger *l;
+	const struct audit_range *range;
 	struct audit_report *report;
 	struct merkle_edge edge;	/* recomputed */
 	uint64_t proved;	/* size of the last head that fitted */
 	struct query entries;	/* idx, time_ms, type, job, hashes, entry, archive */
 	struct query heads;	/* size, root, note */
 	bool have_head;	/* heads stands on a row that was not compared yet */
-	const uint64_t *outside_size;
-	const struct merkle_hash *outside_root;
 };
 
 static void misfit(struct verification *v, uint64_t entry, const char *fmt, ...) PRINTF_LIKE(3, 4);
@@ -69,7 +67,8 @@ static bool kept_head_fits(struct verification *v)
 /* Compares every head of the size that the tree has reached, the one from outside first: the kept ones are the owner's own. */
 static bool compare_heads(struct verification *v, struct err *e)
 {
-	if (v->outside_size && *v->outside_size == v->edge.size && !head_fits(v, "the outside", v->outside_root))
+	const struct audit_range *r = v->range;
+	if (r->outside_size && *r->outside_size == v->edge.size && !head_fits(v, "the outside", r->outside_root))
 		return true;
 	while (v->have_head && (uint64_t)sqlite3_column_int64(v->heads.stmt, 0) == v->edge.size) {
 		if (!kept_head_fits(v))
@@ -141,7 +140,7 @@ static bool run(struct verification *v, struct err *e)
 {
 	bool row = true;
 	AUTO(bytes) struct bytes computed = {0};
-	if (!query_next(&v->heads, &v->have_head, e) || !compare_heads(v, e))
+	if (!query_next(&v->heads, &v->have_head, e) || (v->range->from == 0 && !compare_heads(v, e)))
 		return false;
 	while (v->report->fits) {
 		if (!query_next(&v->entries, &row, e))
@@ -154,48 +153,69 @@ static bool run(struct verification *v, struct err *e)
 	return true;
 }
 
-/* Heads of a size that was not reached: the log ends too early. */
+/* The stretch, or the log, ends too early; of the log that is known by heads of a size that was not reached. */
 static void compare_end(struct verification *v)
 {
+	const struct audit_range *r = v->range;
 	uint64_t size = v->edge.size, missing = 0;
+	if (r->to != AUDIT_END && size < r->to) {
+		misfit(v, size, "entry %llu is missing", (unsigned long long)size);
+		return;
+	}
 	if (v->have_head)
 		missing = (uint64_t)sqlite3_column_int64(v->heads.stmt, 0);
-	if (v->outside_size && *v->outside_size > size && (!missing || *v->outside_size < missing))
-		missing = *v->outside_size;
+	if (r->to == AUDIT_END && r->outside_size && *r->outside_size > size && (!missing || *r->outside_size < missing))
+		missing = *r->outside_size;
 	if (missing)
 		misfit(v, size, "entry %llu is missing: there is a checkpoint of size %llu", (unsigned long long)size,
 		       (unsigned long long)missing);
 }
 
-/* Bodies are missing only where an archive on record has them. */
-static bool compare_archives(struct verification *v, struct err *e)
+/* The size of the last head before the stretch: if what is before fits, so did that. */
+static bool proved_before(struct verification *v, struct err *e)
 {
+	const struct audit_range *r = v->range;
 	bool row = false;
 	AUTO(query) struct query q = {0};
-	if (!query_open(v->l, "SELECT ifnull(sum(entries), 0) FROM archive", &q, e) || !query_next(&q, &row, e))
+	if (!query_open(v->l, "SELECT size FROM checkpoint WHERE size BETWEEN 0 AND ? ORDER BY size DESC LIMIT 1", &q, e))
 		return false;
-	uint64_t on_record = (uint64_t)sqlite3_column_int64(q.stmt, 0);
-	if (on_record != v->report->archived)
-		misfit(v, UINT64_MAX, "%llu entries have no body, and archives on record have %llu",
-		       (unsigned long long)v->report->archived,
-		       (unsigned long long)on_record);
+	query_int(&q, 1, (int64_t)r->from);
+	if (!query_next(&q, &row, e))
+		return false;
+	v->proved = row ? (uint64_t)sqlite3_column_int64(q.stmt, 0) : 0;
+	if (r->outside_size && *r->outside_size <= r->from && *r->outside_size > v->proved)
+		v->proved = *r->outside_size;
 	return true;
 }
 
-bool audit_verify(struct ledger *l, const uint64_t *outside_size, const struct merkle_hash *outside_root,
-		  struct audit_report *ret, struct err *e)
+/* Where the stretch begins at 0 or ends at AUDIT_END, also what could not be there. */
+static bool open_queries(struct verification *v, struct err *e)
 {
-	AUTO(reading) struct reading r = {0};
-	struct verification v = {.l = l, .report = ret, .outside_size = outside_size, .outside_root = outside_root};
-	*ret = (struct audit_report){.fits = true};
-	bool ok = reading_open(l, &r, e) &&
-		  query_open(l, "SELECT idx, time_ms, type, job, hashes, entry, archive FROM entry ORDER BY idx", &v.entries, e) &&
-		  query_open(l, "SELECT size, root, note FROM checkpoint ORDER BY size, id", &v.heads, e) && run(&v, e);
-	if (ok && ret->fits)
+	const struct audit_range *r = v->range;
+	if (!query_open(v->l, "SELECT idx, time_ms, type, job, hashes, entry, archive FROM entry WHERE idx BETWEEN ? AND ? ORDER BY idx",
+			&v->entries, e) ||
+	    !query_open(v->l, "SELECT size, root, note FROM checkpoint WHERE size BETWEEN ? AND ? ORDER BY size, id", &v->heads, e))
+		return false;
+	query_int(&v->entries, 1, r->from ? (int64_t)r->from : INT64_MIN);
+	query_int(&v->entries, 2, r->to == AUDIT_END ? INT64_MAX : (int64_t)r->to - 1);
+	query_int(&v->heads, 1, r->from ? (int64_t)r->from + 1 : INT64_MIN);
+	query_int(&v->heads, 2, r->to == AUDIT_END ? INT64_MAX : (int64_t)r->to);
+	return true;
+}
+
+bool audit_verify_range(struct ledger *l, const struct audit_range *range, struct audit_found *ret, struct err *e)
+{
+	struct verification v = {.l = l, .range = range, .report = &ret->report};
+	*ret = (struct audit_found){.report.fits = true};
+	if (range->from && !(audit_load_edge(l, range->from, &v.edge, e) && proved_before(&v, e)))
+		return false;
+	ret->begin = v.edge;
+	bool ok = open_queries(&v, e) && run(&v, e);
+	if (ok && ret->report.fits)
 		compare_end(&v);
-	ok = ok && (!ret->fits || compare_archives(&v, e));
-	ret->entries = v.edge.size;
-	merkle_root(&v.edge, &ret->root);
+	ret->end = v.edge;
+	ret->report.entries = v.edge.size;
+	merkle_root(&v.edge, &ret->report.root);
 	query_fini(&v.entries);
 	query_fini(&v.heads);
 	return ok;
