@@ -2,7 +2,7 @@
 #include "certs/csr.h"
 #include "certs/der.h"
 #include "certs/der_read.h"
-#include "certs/ossl.h"
+#include "certs/p256.h"
 #include "certs/pem.h"
 #include "certs/spki.h"
 #include "station/base/text.h"
@@ -97,7 +97,8 @@ static bool read_attributes(struct span attributes, struct csr *ret, struct err 
 
 /* ---- the signature ---- */
 
-/* Signature algorithms (RFC 5758, 3.2; RFC 4055, 5): those of the key's kind, with SHA-256 or better. */
+/* Signature algorithms (RFC 5758, 3.2; RFC 4055, 5): those of the key's kind, with SHA-256 or better.
+ * The first is the usual one. */
 static const struct algorithm {
 	enum key_kind kind;
 	const char *digest;
@@ -123,13 +124,19 @@ static const struct algorithm *algorithm_find(struct span in, enum key_kind kind
 	return NULL;
 }
 
-static bool is_signed(const struct parts *p, const struct key_public *key, struct err *e)
+/* As nearly every request is: of libcrypto this needs the curve, and no objects made for the one key. */
+static bool is_signed_p256(struct key_checker *c, const struct parts *p, const struct key_public *key, struct err *e)
 {
-	const struct algorithm *algorithm = algorithm_find(p->algorithm, key->kind);
+	uint8_t digest[SHA256_SIZE];
+	sha256_of(p->info.data, p->info.len, digest);
+	return p256_signed(c, key, digest, &p->signature, E_CSR, e) || err_in(e, "the certificate request");
+}
+
+static bool is_signed_otherwise(const struct algorithm *algorithm, const struct parts *p, const struct key_public *key,
+				struct err *e)
+{
 	AUTO(pkey) EVP_PKEY *pkey = NULL;
 	AUTO(md_ctx) EVP_MD_CTX *ctx = EVP_MD_CTX_new();
-	if (!algorithm)
-		return err_set(e, E_CSR, "not signed by an algorithm of its key's kind with SHA-256 or better");
 	if (!ossl_pkey(key, &pkey, e))
 		return false;
 	if (!ctx || EVP_DigestVerifyInit_ex(ctx, NULL, algorithm->digest, NULL, NULL, pkey, NULL) != 1)
@@ -139,7 +146,17 @@ static bool is_signed(const struct parts *p, const struct key_public *key, struc
 	return true;
 }
 
-bool csr_parse(const void *der, size_t len, struct csr *ret, struct err *e)
+static bool is_signed(struct key_checker *c, const struct parts *p, const struct key_public *key, struct err *e)
+{
+	const struct algorithm *algorithm = algorithm_find(p->algorithm, key->kind);
+	if (!algorithm)
+		return err_set(e, E_CSR, "not signed by an algorithm of its key's kind with SHA-256 or better");
+	if (algorithm == algorithms)
+		return is_signed_p256(c, p, key, e);
+	return is_signed_otherwise(algorithm, p, key, e);
+}
+
+bool csr_parse_with(struct key_checker *c, const void *der, size_t len, struct csr *ret, struct err *e)
 {
 	struct parts parts;
 	struct csr csr = {0};
@@ -147,10 +164,16 @@ bool csr_parse(const void *der, size_t len, struct csr *ret, struct err *e)
 		return false;
 	if (!read_common_name(parts.subject, csr.common_name, sizeof(csr.common_name)))
 		return err_set(e, E_CSR, "a subject that is no name");
-	if (!read_attributes(parts.attributes, &csr, e) || !is_signed(&parts, &csr.key, e))
+	if (!read_attributes(parts.attributes, &csr, e) || !is_signed(c, &parts, &csr.key, e))
 		return false;
 	*ret = csr;
 	return true;
+}
+
+bool csr_parse(const void *der, size_t len, struct csr *ret, struct err *e)
+{
+	AUTO(key_checker) struct key_checker once = {0};
+	return csr_parse_with(&once, der, len, ret, e);
 }
 
 /* ---- files ---- */

@@ -18,6 +18,9 @@ struct csr {
 /* Reads DER, all of it, and checks that the request is signed by its own key (SHA-256 or better). E_CSR, E_KEY_WEAK. */
 WARN_UNUSED bool csr_parse(const void *der, size_t len, struct csr *ret, struct err *e);
 
+/* The same, of many requests one after another. */
+WARN_UNUSED bool csr_parse_with(struct key_checker *c, const void *der, size_t len, struct csr *ret, struct err *e);
+
 /* PEM or DER, as people keep it: replaces ret_der by the DER, unread. E_CSR. */
 WARN_UNUSED bool csr_from_file(const void *data, size_t len, struct bytes *ret_der, struct err *e);
 

@@ -197,14 +197,13 @@ static void put_version_3(struct der *d)
 
 bool issue_build(const struct issuer *ca, const struct leaf_order *order, int64_t now_ms, struct tbs *ret, struct err *e)
 {
-	AUTO(bytes) struct bytes spki = {0};
 	struct der d = DER_IN(ret->data);
 	int64_t from_ms = 0, to_ms = 0;
 	if (!issue_id_is_valid(order->id, e) || !validity_of(ca, order->validity_days, now_ms, &from_ms, &to_ms, e))
 		return false;
 	if (!serial_is_valid(order->serial))
 		return err_set(e, E_SIGN, "a serial number is positive and below 2^127");
-	if (!key_spki(order->key, &spki, e))
+	if (!key_is_sound(order->key, e))
 		return false;
 	size_t whole = der_open(&d, DER_SEQUENCE);
 	put_version_3(&d);
@@ -213,7 +212,7 @@ bool issue_build(const struct issuer *ca, const struct leaf_order *order, int64_
 	der_raw(&d, ca->subject.data, ca->subject.len);
 	put_validity(&d, from_ms, to_ms);
 	put_subject(&d, order->id);
-	der_raw(&d, spki.data, spki.len);
+	key_put_spki(&d, order->key);
 	put_extensions(&d, ca, order->key);
 	der_close(&d, whole);
 	ret->len = d.len;

@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "certs/key.h"
 #include "certs/der.h"
-#include "certs/ossl.h"
 #include "certs/p256.h"
 
 #include <assert.h>
@@ -16,17 +15,10 @@ static const uint8_t algorithm_rsa[] = {	/* SEQUENCE { rsaEncryption, NULL } (RF
 	0x30, 0x0d, 0x06, 0x09, 0x2a, 0x86, 0x48, 0x86, 0xf7, 0x0d, 0x01, 0x01, 0x01, 0x05, 0x00,
 };
 
-static void point_of(const struct key_public *key, uint8_t point[static P256_POINT])
-{
-	point[0] = POINT_CONVERSION_UNCOMPRESSED;
-	memcpy(point + 1, key->x, 32);
-	memcpy(point + 33, key->y, 32);
-}
-
 static bool point_is_on_curve(const struct key_public *key, struct err *e)
 {
 	uint8_t point[P256_POINT];
-	point_of(key, point);
+	p256_point(key, point);
 	return p256_holds(point, e);
 }
 
@@ -61,7 +53,7 @@ static void put_subject_key(struct der *d, const struct key_public *key)
 	const uint8_t exponent[4] = {(uint8_t)(key->rsa_exponent >> 24), (uint8_t)(key->rsa_exponent >> 16),
 				     (uint8_t)(key->rsa_exponent >> 8), (uint8_t)key->rsa_exponent};
 	if (key->kind == KEY_P256) {
-		point_of(key, point);
+		p256_point(key, point);
 		der_raw(d, point, sizeof(point));
 		return;
 	}
@@ -71,21 +63,26 @@ static void put_subject_key(struct der *d, const struct key_public *key)
 	der_close(d, numbers);
 }
 
+void key_put_spki(struct der *d, const struct key_public *key)
+{
+	size_t whole = der_open(d, DER_SEQUENCE);
+	if (key->kind == KEY_P256)
+		der_raw(d, algorithm_p256, sizeof(algorithm_p256));
+	else
+		der_raw(d, algorithm_rsa, sizeof(algorithm_rsa));
+	size_t bits = der_open_bits(d);
+	put_subject_key(d, key);
+	der_close(d, bits);
+	der_close(d, whole);
+}
+
 bool key_spki(const struct key_public *key, struct bytes *ret, struct err *e)
 {
 	uint8_t room[SPKI_MAX];
 	struct der d = DER_IN(room);
 	if (!key_is_sound(key, e))
 		return false;
-	size_t whole = der_open(&d, DER_SEQUENCE);
-	if (key->kind == KEY_P256)
-		der_raw(&d, algorithm_p256, sizeof(algorithm_p256));
-	else
-		der_raw(&d, algorithm_rsa, sizeof(algorithm_rsa));
-	size_t bits = der_open_bits(&d);
-	put_subject_key(&d, key);
-	der_close(&d, bits);
-	der_close(&d, whole);
+	key_put_spki(&d, key);
 	assert(der_whole(&d));
 	return bytes_add(ret, d.data, d.len, e);
 }
@@ -109,21 +106,23 @@ bool key_spki_sha256(const struct key_public *key, uint8_t ret[static SHA256_SIZ
 	return true;
 }
 
-bool key_signed(const struct key_public *key, const uint8_t digest[static SHA256_SIZE], const struct key_signature *sig)
+bool key_checker_signed(struct key_checker *c, const struct key_public *key, const uint8_t digest[static SHA256_SIZE],
+			const struct key_signature *sig)
 {
 	uint8_t room[80];
 	struct der d = DER_IN(room);
 	struct err ignored = {0};
-	AUTO(pkey) EVP_PKEY *pkey = NULL;
-	if (key->kind != KEY_P256 || !ossl_pkey(key, &pkey, &ignored))
+	if (key->kind != KEY_P256)
 		return false;
 	size_t whole = der_open(&d, DER_SEQUENCE);
 	der_unsigned(&d, sig->r, sizeof(sig->r));
 	der_unsigned(&d, sig->s, sizeof(sig->s));
 	der_close(&d, whole);
-	AUTO(pkey_ctx) EVP_PKEY_CTX *ctx = EVP_PKEY_CTX_new_from_pkey(NULL, pkey, NULL);
-	bool held = ctx && EVP_PKEY_verify_init(ctx) > 0 && EVP_PKEY_verify(ctx, d.data, d.len, digest, SHA256_SIZE) == 1;
-	if (!held)
-		ossl_err(&ignored, E_SIGN, "verifying");	/* leaves libcrypto's queue empty */
-	return held;
+	return p256_signed(c, key, digest, &(struct span){d.data, d.len}, E_SIGN, &ignored);
+}
+
+bool key_signed(const struct key_public *key, const uint8_t digest[static SHA256_SIZE], const struct key_signature *sig)
+{
+	AUTO(key_checker) struct key_checker once = {0};
+	return key_checker_signed(&once, key, digest, sig);
 }

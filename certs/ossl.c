@@ -25,9 +25,8 @@ bool ossl_err(struct err *e, enum err_code code, const char *fmt, ...)
 /* Whether the point is on the curve is found on the way. */
 static bool pkey_p256(const struct key_public *key, EVP_PKEY **ret, struct err *e)
 {
-	uint8_t point[P256_POINT] = {POINT_CONVERSION_UNCOMPRESSED};
-	memcpy(point + 1, key->x, 32);
-	memcpy(point + 33, key->y, 32);
+	uint8_t point[P256_POINT];
+	p256_point(key, point);
 	return p256_pkey(point, ret, e);
 }
 

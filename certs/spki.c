@@ -2,7 +2,7 @@
 #include "certs/spki.h"
 #include "certs/der.h"
 #include "certs/der_read.h"
-#include "certs/ossl.h"
+#include "certs/p256.h"
 
 #include <string.h>
 
@@ -44,17 +44,11 @@ static const uint8_t p256_seed[20] = {
 
 /* ---- P-256 ---- */
 
-/* ECPoint (SEC 1, 2.3.4): compressed, uncompressed or hybrid, on the curve, and not the point at infinity. */
 static bool point_parse(const struct span *in, struct key_public *ret, struct err *e)
 {
-	uint8_t plain[1 + 2 * FIELD];
-	AUTO(ec_group) EC_GROUP *group = EC_GROUP_new_by_curve_name(NID_X9_62_prime256v1);
-	AUTO(ec_point) EC_POINT *point = group ? EC_POINT_new(group) : NULL;
-	if (!point)
-		return ossl_err(e, E_NOMEM, "curve P-256");
-	if (!EC_POINT_oct2point(group, point, in->data, in->len, NULL) ||
-	    EC_POINT_point2oct(group, point, POINT_CONVERSION_UNCOMPRESSED, plain, sizeof(plain), NULL) != sizeof(plain))
-		return ossl_err(e, E_KEY_WEAK, "the point is not on the curve P-256");
+	uint8_t plain[P256_POINT];
+	if (!p256_plain(in, plain, e))
+		return false;
 	memset(ret, 0, sizeof(*ret));
 	ret->kind = KEY_P256;
 	memcpy(ret->x, plain + 1, FIELD);

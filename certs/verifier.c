@@ -31,6 +31,7 @@ struct verifier {
 	struct key_public leaf;
 	bool signs_proofs;	/* the key came by a CSR: what it signs for a nonce is proof_digest() */
 	struct outstanding asked;
+	struct key_checker checker;	/* for the signatures that the unit makes one after another */
 };
 
 bool verifier_new(const struct verifier_policy *policy, struct verifier **ret, struct err *e)
@@ -57,6 +58,7 @@ void verifier_free(struct verifier *v)
 	for (size_t i = 0; i < EVIDENCE_KINDS; i++)
 		bytes_fini(&v->evidence[i]);
 	chain_free(v->makers);
+	key_checker_fini(&v->checker);
 	wipe(v, sizeof(*v));
 	free(v);
 }
@@ -278,7 +280,7 @@ bool verifier_judge_holder(struct verifier *v, struct err *e)
 
 /* ---- a unit without a TPM ---- */
 
-static bool signature_is_over(const struct verifier *v, const struct key_public *key, const uint8_t digest[static SHA256_SIZE],
+static bool signature_is_over(struct verifier *v, const struct key_public *key, const uint8_t digest[static SHA256_SIZE],
 			      struct err *e)
 {
 	struct span sent = piece(v, EVIDENCE_SIGNATURE);
@@ -286,13 +288,13 @@ static bool signature_is_over(const struct verifier *v, const struct key_public 
 	if (sent.len != sizeof(sig))
 		return err_set(e, E_KEY_SILENT, "no signature was sent");
 	memcpy(&sig, sent.data, sizeof(sig));
-	if (!key_signed(key, digest, &sig))
+	if (!key_checker_signed(&v->checker, key, digest, &sig))
 		return err_set(e, E_KEY_SILENT, "the signature is not by the judged key over the nonce");
 	return true;
 }
 
 /* The request was made for this nonce, and its key is there now and signs. */
-static bool judge_request(const struct verifier *v, const struct outstanding *q, struct attest_verdict *ret, struct err *e)
+static bool judge_request(struct verifier *v, const struct outstanding *q, struct attest_verdict *ret, struct err *e)
 {
 	const struct span parts[] = {piece(v, EVIDENCE_CSR), piece(v, EVIDENCE_SIGNATURE)};
 	char nonce_hex[2 * sizeof(q->nonce) + 1];
@@ -300,7 +302,7 @@ static bool judge_request(const struct verifier *v, const struct outstanding *q,
 	struct csr csr;
 	if (!parts[0].len)
 		return err_set(e, E_CSR, "no certificate request was sent");
-	if (!csr_parse(parts[0].data, parts[0].len, &csr, e))
+	if (!csr_parse_with(&v->checker, parts[0].data, parts[0].len, &csr, e))
 		return false;
 	if (csr.key.kind != KEY_P256)
 		return err_set(e, E_KEY_WEAK, "a certificate request for another key than P-256");
@@ -329,7 +331,7 @@ bool verifier_judge_csr(struct verifier *v, struct attest_verdict *ret, struct e
 
 /* ---- what was installed ---- */
 
-static bool key_answers(const struct verifier *v, const struct outstanding *q, struct err *e)
+static bool key_answers(struct verifier *v, const struct outstanding *q, struct err *e)
 {
 	uint8_t digest[SHA256_SIZE];
 	if (v->signs_proofs)

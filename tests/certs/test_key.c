@@ -4,6 +4,7 @@
 #include "tests/certs/check.h"
 #include "tests/certs/desk.h"
 
+#include <openssl/err.h>
 #include <openssl/rsa.h>
 
 #include <string.h>
@@ -158,6 +159,35 @@ static void signature_holds_for_its_key_and_digest_only(void **state)
 	assert_false(key_signed(&key, digest, &bad));
 }
 
+/* Right, another's, off the curve, right: whatever came before, the key of this call decides. */
+static void kept_checker_remembers_nothing_of_the_keys_before(void **state)
+{
+	AUTO(key_checker) struct key_checker checker = {0};
+	struct key_public key[4], off, rsa = {.kind = KEY_RSA};
+	struct key_signature sig[4];
+	uint8_t digest[32] = {9};
+	for (size_t i = 0; i < COUNT_OF(key); i++) {
+		AUTO(pkey) EVP_PKEY *pkey = NULL;
+		key_make(&key[i], &pkey);
+		sign_digest(pkey, digest, &sig[i]);
+	}
+	for (size_t i = 0; i < 4 * COUNT_OF(key); i++) {
+		size_t a = i % COUNT_OF(key), b = (i + 1 + i / COUNT_OF(key) % 3) % COUNT_OF(key);
+		off = key[a];
+		off.y[31] ^= 1;
+		assert_true(key_checker_signed(&checker, &key[a], digest, &sig[a]));
+		assert_false(key_checker_signed(&checker, &key[a], digest, &sig[b]));
+		assert_false(key_checker_signed(&checker, &key[b], digest, &sig[a]));
+		assert_false(key_checker_signed(&checker, &off, digest, &sig[a]));
+		assert_false(key_checker_signed(&checker, &rsa, digest, &sig[a]));
+		assert_true(key_checker_signed(&checker, &key[b], digest, &sig[b]));
+	}
+	assert_int_equal(ERR_peek_error(), 0);
+	key_checker_fini(&checker);
+	key_checker_fini(&checker);
+	assert_true(key_checker_signed(&checker, &key[0], digest, &sig[0]));
+}
+
 static void key_id_is_160_bits_of_sha256_of_the_point(void **state)
 {
 	struct key_public key;
@@ -181,6 +211,7 @@ int main(void)
 		cmocka_unit_test(weak_rsa_numbers_are_refused),
 		cmocka_unit_test(other_curves_are_refused),
 		cmocka_unit_test(signature_holds_for_its_key_and_digest_only),
+		cmocka_unit_test(kept_checker_remembers_nothing_of_the_keys_before),
 		cmocka_unit_test(key_id_is_160_bits_of_sha256_of_the_point),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
