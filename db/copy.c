@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 #define COPY_MODE 0640
+#define COPY_PATIENCE_MS 1000	/* nobody holds a ledger against readers for longer than it takes to open or close it */
 
 /* Nothing stays of an earlier copy: a WAL of another file would be taken for this one's. */
 static bool forget(const char *path, struct err *e)
@@ -27,11 +28,26 @@ static bool forget(const char *path, struct err *e)
 	return true;
 }
 
+static enum err_code meaning(int code)
+{
+	switch (code & 0xff) {
+	case SQLITE_FULL:
+		return E_DB_FULL;
+	case SQLITE_CORRUPT:
+	case SQLITE_NOTADB:
+		return E_DB_CORRUPT;
+	case SQLITE_BUSY:
+	case SQLITE_LOCKED:
+		return E_DB_LOCKED;
+	default:
+		return E_DB;
+	}
+}
+
 static bool failed(sqlite3 *db, const char *path, struct err *e)
 {
-	int code = sqlite3_errcode(db) & 0xff;
-	return err_native(e, code == SQLITE_FULL ? E_DB_FULL : code == SQLITE_CORRUPT || code == SQLITE_NOTADB ? E_DB_CORRUPT : E_DB,
-			  sqlite3_extended_errcode(db), "copying %s: %s", path, sqlite3_errmsg(db));
+	int code = sqlite3_extended_errcode(db);
+	return err_native(e, meaning(code), code, "copying %s: %s", path, sqlite3_errmsg(db));
 }
 
 /* A copy that is one file, to be carried away: without a WAL. */
@@ -57,8 +73,12 @@ static bool copy_pages(sqlite3 *from, sqlite3 *to, const char *path, struct err 
 	sqlite3_backup *backup = sqlite3_backup_init(to, "main", from, "main");
 	if (!backup)
 		return failed(to, path, e);
-	(void)sqlite3_backup_step(backup, -1);
-	return sqlite3_backup_finish(backup) == SQLITE_OK || failed(to, path, e);
+	sqlite3_busy_timeout(from, COPY_PATIENCE_MS);
+	/* The end says nothing of a step that was only kept waiting: all is copied, or nothing is. */
+	int code = sqlite3_backup_step(backup, -1), end = sqlite3_backup_finish(backup);
+	if (code == SQLITE_DONE)
+		code = end;
+	return code == SQLITE_OK || err_native(e, meaning(code), code, "copying %s: %s", path, sqlite3_errstr(code));
 }
 
 /* As one file, or as a ledger that is written on. */

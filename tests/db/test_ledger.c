@@ -410,6 +410,52 @@ static void a_disk_that_is_full_from_the_beginning_is_said_to_be_full(void **sta
 	expect_whole(s);
 }
 
+/* Somebody locks the whole file against readers, as a recovery of its WAL does, until the pipe to him closes. */
+static pid_t hold(const char *path, int *ret_let_go)
+{
+	int go[2], held[2];
+	char one;
+	assert_int_equal(pipe(go) | pipe(held), 0);
+	pid_t pid = fork();
+	if (pid == 0) {
+		struct flock lock = {.l_type = F_WRLCK, .l_start = 0x40000000, .l_len = 512};	/* SQLite's lock bytes */
+		close(go[1]);
+		int fd = open(path, O_RDWR);
+		bool ok = fd >= 0 && fcntl(fd, F_SETLK, &lock) == 0 && write(held[1], "h", 1) == 1;
+		_exit(ok && read(go[0], &one, 1) == 0 ? 0 : 1);
+	}
+	assert_int_equal(read(held[0], &one, 1), 1);
+	close(go[0]);
+	close(held[0]);
+	close(held[1]);
+	*ret_let_go = go[1];
+	return pid;
+}
+
+static void a_ledger_that_cannot_be_read_now_is_no_empty_copy(void **state)
+{
+	struct scratch *s = *state;
+	char to[sizeof(s->path) + 8];
+	struct ledger *copy = NULL;
+	int let_go, status;
+	scratch_append(s, 3);
+	scratch_close(s);
+	snprintf(to, sizeof(to), "%s.copy", s->path);
+	pid_t pid = hold(s->path, &let_go);
+	REFUSED(E_DB_LOCKED, ledger_backup(s->path, to, &e));
+	assert_int_equal(access(to, F_OK), -1);
+	REFUSED(E_DB_LOCKED, ledger_copy(s->path, to, &e));
+	close(let_go);
+	assert_int_equal(waitpid(pid, &status, 0), pid);
+	assert_int_equal(status, 0);
+	unlink(to);
+	OK(ledger_backup(s->path, to, &e));
+	OK(ledger_open_reader(to, &copy, &e));
+	assert_int_equal(size_of(copy), 3);
+	ledger_close(copy);
+	unlink(to);
+}
+
 #define TEST(f) cmocka_unit_test_setup_teardown(f, scratch_setup, scratch_teardown)
 
 int main(void)
@@ -429,6 +475,7 @@ int main(void)
 		TEST(the_file_keeps_to_its_settings),
 		TEST(what_one_transaction_holds_comes_or_goes_together),
 		TEST(sixteen_threads_share_one_ledger),
+		TEST(a_ledger_that_cannot_be_read_now_is_no_empty_copy),
 		TEST(nothing_acknowledged_is_lost_by_kill_9),
 		TEST(a_full_disk_loses_nothing),
 		TEST(a_disk_that_is_full_from_the_beginning_is_said_to_be_full),
