@@ -25,7 +25,8 @@ static json_t *report_of(struct line *l, const char *id, struct err *e)
 	json_t *report = lot_report(l->ledger, id, e);
 	if (report && lot_look(l, &now, e) && !strcmp(now.id, id) && signing_order_left(&l->signing, &left))
 		json_object_set_new(report, "signer", json_pack("{s:I, s:I, s:I, s:I}", "allowed", (json_int_t)left.allowed, "used",
-								(json_int_t)left.used, "replace_allowed", (json_int_t)left.replace_allowed,
+								(json_int_t)left.used, "replace_allowed",
+									(json_int_t)left.replace_allowed,
 								"replaced", (json_int_t)left.replaced));
 	return report;
 }
@@ -42,14 +43,15 @@ json_t *desk_lot(struct desk *d, const json_t *request, struct err *e)
 }
 
 /* As a scanned code would: for who is logged in. */
-static json_t *change(struct desk *d, const char *open, struct err *e)
+static json_t *change(struct desk *d, const char *open, enum failed_decision decision, struct err *e)
 {
 	struct line *l = d->line;
 	char person[PERSON_ID] = "";
 	struct lot_view before = {0}, now = {0};
 	if (l->shift && !session_may(l->shift->session, open ? DO_OPEN_LOT : DO_CLOSE_LOT, person, e))
 		return NULL;
-	if (!lot_look(l, &before, e) || !(open ? lot_open(l, open, person, e) : lot_close(l, person, e)) || !lot_look(l, &now, e))
+	if (!lot_look(l, &before, e) || !(open ? lot_open(l, open, person, e) : lot_close(l, person, decision, e)) ||
+	    !lot_look(l, &now, e))
 		return NULL;
 	desk_tell_shift(d);
 	json_t *report = report_of(l, open ? now.id : before.id, e);
@@ -59,13 +61,16 @@ static json_t *change(struct desk *d, const char *open, struct err *e)
 json_t *desk_lot_open(struct desk *d, const json_t *request, struct err *e)
 {
 	const char *id = NULL;
-	return json_get_text(request, "id", &id, e) ? change(d, id, e) : NULL;
+	return json_get_text(request, "id", &id, e) ? change(d, id, FAILED_UNDECIDED, e) : NULL;
 }
 
 json_t *desk_lot_close(struct desk *d, const json_t *request, struct err *e)
 {
-	(void)request;
-	return change(d, NULL, e);
+	const char *failed = json_text_or(request, "failed", "");
+	bool scrap = !strcmp(failed, "scrap"), keep = !strcmp(failed, "keep");
+	if (*failed && !scrap && !keep)
+		return (void)err_set(e, E_USAGE, "failed: scrap or keep"), NULL;
+	return change(d, NULL, scrap ? FAILED_SCRAP : keep ? FAILED_KEEP : FAILED_UNDECIDED, e);
 }
 
 struct list {
@@ -96,9 +101,11 @@ json_t *desk_lots(struct desk *d, const json_t *request, struct err *e)
 json_t *desk_visit_json(const struct visit_row *v)
 {
 	json_t *visit = json_pack("{s:I, s:I, s:I, s:s, s:s, s:s, s:s}", "number", (json_int_t)v->number, "begun_ms",
-				  (json_int_t)v->begun_ms, "ended_ms", (json_int_t)v->ended_ms, "lot", v->lot, "job", v->job, "slot",
+				  (json_int_t)v->begun_ms, "ended_ms", (json_int_t)v->ended_ms, "lot", v->lot, "job", v->job,
+					"slot",
 				  v->slot, "serial", v->serial);
-	json_object_update_new(visit, json_pack("{s:s, s:s, s:s, s:s, s:s, s:b}", "label", v->label, "registration_id", v->registration_id,
+	json_object_update_new(visit, json_pack("{s:s, s:s, s:s, s:s, s:s, s:b}", "label", v->label, "registration_id",
+						v->registration_id,
 						"verdict", verdict_name(v->verdict), "code", v->code, "person", v->person, "first",
 						v->first));
 	return visit;

@@ -90,8 +90,8 @@ static bool intent_is_of_this_way(const struct job *j, const struct job_row *row
 		       row->profile);
 }
 
-/* The row must be this unit's in every field that is known already; once an intent to sign is on record, that stands
- * for this profile. */
+/* The row must be this unit's in every field that is known already, and its identity not be revoked; once an intent to sign is on
+ * record, that stands for this profile. */
 static bool row_is_this_unit(const struct job *j, const struct job_row *row, struct err *e)
 {
 	static const uint8_t none[SHA256_SIZE];
@@ -100,6 +100,8 @@ static bool row_is_this_unit(const struct job *j, const struct job_row *row, str
 	if (strcmp(row->serial, j->identity.serial) != 0)
 		return err_set(e, E_CLONE, "this endorsement key was seen on unit \"%s\", now it is in unit \"%s\"", row->serial,
 			       j->identity.serial);
+	if (!revocation_allows(j->line->ledger, row->id, row->serial, e))
+		return false;
 	if (row->intent_index >= 0 && strcmp(row->profile, j->profile->name) != 0)
 		return err_set(e, E_UNIT_PROFILE, "\"%s\" was begun under profile %s; slot %s has %s", row->serial, row->profile,
 			       j->slot->name, j->profile->name);
@@ -119,15 +121,13 @@ static bool new_row(struct job *j, struct err *e)
 	return true;
 }
 
-/* Between an order that was wrong and another one; and whether its identity holds no more. */
+/* Between an order that was wrong and another one. */
 static bool may_go_on(const struct job *j, const struct job_row *row, struct err *e)
 {
 	enum lot_state state = LOT_OPEN;
 	bool found = false;
 	if (row->intent_index < 0 && j->identity.factory_closed)
 		return err_set(e, E_UNIT_CLOSED, "unit \"%s\" is closed, and no identity of it stands on record", row->serial);
-	if (!revocation_allows(j->line->ledger, row->id, row->serial, e))
-		return false;
 	if (row->intent_index < 0 || !row->order[0])
 		return true;
 	if (!lots_state(j->line->ledger, row->order, &state, &found, e))

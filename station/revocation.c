@@ -264,22 +264,47 @@ static bool write_step(struct line *l, struct revocation *r, struct err *e)
 	       revocations_settle(l->ledger, r, e);
 }
 
+/* Inside a transaction: somebody else may have done this step since the row was read. *ret_due false: he has, and *r says so. */
+static bool look_again(struct line *l, struct revocation *r, bool *ret_due, struct err *e)
+{
+	AUTO(revocation) struct revocation now = {0};
+	bool found = false;
+	if (!revocations_find(l->ledger, r->cert_serial, &now, &found, e))
+		return false;
+	if (!found)
+		return err_set(e, E_DB_CORRUPT, "a revocation of %s is gone", r->registration_id);
+	*ret_due = revocation_next(&now) == revocation_next(r);
+	r->entry_ms = now.entry_ms;
+	r->service_ms = now.service_ms;
+	r->hub_ms = now.hub_ms;
+	return true;
+}
+
 bool revocation_said(struct line *l, struct revocation *r, struct err *e)
 {
-	return revocation_next(r) == REVOKE_DONE || (ledger_begin(l->ledger, e) && commit_or_undo(l->ledger, write_step(l, r,
-															e), e));
+	bool due = false;
+	if (revocation_next(r) == REVOKE_DONE)
+		return true;
+	return ledger_begin(l->ledger, e) &&
+	       commit_or_undo(l->ledger, look_again(l, r, &due, e) && (!due || write_step(l, r, e)), e);
+}
+
+static bool write_failure(struct line *l, struct revocation *r, const struct err *why, struct err *e)
+{
+	r->aside = revocation_next(r) != REVOKE_HUB && !delivery_may_be_chance(why->code);
+	snprintf(r->error, sizeof(r->error), "%s", err_row(why->code)->code);
+	snprintf(r->error_what, sizeof(r->error_what), "%s", why->what);
+	return revocations_settle(l->ledger, r, e);
 }
 
 bool revocation_failed(struct line *l, struct revocation *r, const struct err *why, struct err *e)
 {
-	const char *code = err_row(why->code)->code;
-	bool aside = revocation_next(r) != REVOKE_HUB && !delivery_may_be_chance(why->code);
-	if (r->aside == aside && !strcmp(r->error, code))
+	bool due = false;
+	/* The same trouble again is no news; what is aside is not asked for. */
+	if (!strcmp(r->error, err_row(why->code)->code) && delivery_may_be_chance(why->code))
 		return true;
-	r->aside = aside;
-	snprintf(r->error, sizeof(r->error), "%s", code);
-	snprintf(r->error_what, sizeof(r->error_what), "%s", why->what);
-	return ledger_begin(l->ledger, e) && commit_or_undo(l->ledger, revocations_settle(l->ledger, r, e), e);
+	return ledger_begin(l->ledger, e) &&
+	       commit_or_undo(l->ledger, look_again(l, r, &due, e) && (!due || write_failure(l, r, why, e)), e);
 }
 
 /* ---- by whoever finds it ---- */
@@ -312,7 +337,8 @@ static bool tell(struct line *l, struct revocation *r, struct err *e)
 	struct err why = {0};
 	if (revocation_ask(NULL, l->dps, r, &why))
 		return revocation_said(l, r, e);
-	return revocation_failed(l, r, &why, e) && (r->aside || err_native(e, why.code, why.native, "%s", why.what));
+	return revocation_failed(l, r, &why, e) && (!delivery_may_be_chance(why.code) || err_native(e, why.code, why.native,
+												    "%s", why.what));
 }
 
 bool revocation_tell_next(struct line *l, bool *ret_any, struct err *e)

@@ -15,13 +15,14 @@
 
 struct asking {
 	const char *config_path;
-	bool json;
+	bool json, closing, scrap, keep;
 	struct config *config;
 };
 
 static bool begin(int *argc, char **argv, struct asking *a, struct err *e)
 {
-	const struct command_option options[] = {{"config", &a->config_path, NULL}, {"json", NULL, &a->json}, {0}};
+	const struct command_option options[] = {{"config", &a->config_path, NULL}, {"json", NULL, &a->json},
+						 {a->closing ? "scrap" : NULL, NULL, &a->scrap}, {"keep", NULL, &a->keep}, {0}};
 	return command_options(argc, argv, options, e) && command_config(a->config_path, &a->config, e);
 }
 
@@ -160,9 +161,10 @@ static int run_open(int argc, char **argv, struct err *e)
 
 static int run_close(int argc, char **argv, struct err *e)
 {
-	struct asking a = {0};
+	struct asking a = {.closing = true};
 	bool ok = begin(&argc, argv, &a, e) && (argc == 0 || err_set(e, E_USAGE, "only the lot that is open can be closed")) &&
-		  ask_line(&a, json_pack("{s:s}", "do", "lot-close"), e);
+		  (!(a.scrap && a.keep) || err_set(e, E_USAGE, "--scrap or --keep")) &&
+		  ask_line(&a, json_pack("{s:s, s:s}", "do", "lot-close", "failed", a.scrap ? "scrap" : a.keep ? "keep" : ""), e);
 	config_free(a.config);
 	return ok ? EXIT_OK : EXIT_FAILED;
 }
@@ -170,4 +172,5 @@ static int run_close(int argc, char **argv, struct err *e)
 const struct command lot_list_command = {"lot list", "--config FILE [--json]", "every order that was opened here", run_list},
 		     lot_show_command = {"lot show", "--config FILE [--json] LOT", "yield, takt and failures of a lot", run_show},
 		     lot_open_command = {"lot open", "--config FILE [--json] ORDER", "as scanning the order does", run_open},
-		     lot_close_command = {"lot close", "--config FILE [--json]", "close the open lot and write its hand-over", run_close};
+		     lot_close_command = {"lot close", "--config FILE [--json] [--scrap|--keep]", "close the open lot and write its hand-over",
+				       run_close};

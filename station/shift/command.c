@@ -70,31 +70,38 @@ static void do_close_lot(struct line *l, const char *argument, struct shift_talk
 {
 	struct err e = {0};
 	struct lot_view lot;
+	struct failed_sums failed = {0};
 	char person[PERSON_ID];
 	if (!talk_may(l, DO_CLOSE_LOT, t, person))
 		return;
-	if (!lot_look(l, &lot, &e) || (!lot.id[0] && !err_set(&e, E_NO_LOT, "none to close"))) {
+	if (!lot_look(l, &lot, &e) || (!lot.id[0] && !err_set(&e, E_NO_LOT, "none to close")) ||
+	    !failed_count(l, lot.id, &failed, &e)) {
 		talk_refuse(t, &e);
 		return;
 	}
 	struct shift_pending p = {.command = "CLOSE-LOT"};
 	memcpy(p.lot, lot.id, sizeof(p.lot));
 	await(l, &p);
-	talk_say(t, "Close lot %s with %llu of %u? YES or NO.", lot.id, (unsigned long long)lot.taken, lot.count);
+	if (failed.units)
+		talk_say(t, "Close lot %s with %llu of %u? %llu with an identity failed: SCRAP, KEEP, or NO.", lot.id,
+			 (unsigned long long)lot.taken, lot.count, (unsigned long long)failed.units);
+	else
+		talk_say(t, "Close lot %s with %llu of %u? YES or NO.", lot.id, (unsigned long long)lot.taken, lot.count);
 }
 
 /* The lot that was asked about, and not one that was opened meanwhile. */
-static bool close_asked(struct line *l, const struct shift_pending *asked, const char *person, struct err *e)
+static bool close_asked(struct line *l, const struct shift_pending *asked, const char *person, enum failed_decision decision,
+			struct err *e)
 {
 	struct lot_view lot;
 	if (!lot_look(l, &lot, e))
 		return false;
 	if (strcmp(lot.id, asked->lot) != 0)
 		return err_set(e, E_SCAN, "another lot is open than the one that was to be closed");
-	return lot_close(l, person, e);
+	return lot_close(l, person, decision, e);
 }
 
-static void do_yes(struct line *l, const char *argument, struct shift_talk *t)
+static void close_with(struct line *l, enum failed_decision decision, struct shift_talk *t)
 {
 	struct err e = {0};
 	char person[PERSON_ID];
@@ -103,11 +110,26 @@ static void do_yes(struct line *l, const char *argument, struct shift_talk *t)
 		err_set(&e, E_SCAN, "nothing was asked");
 		talk_refuse(t, &e);
 	} else if (talk_may(l, DO_CLOSE_LOT, t, person)) {
-		if (close_asked(l, &asked, person, &e))
+		if (close_asked(l, &asked, person, decision, &e))
 			talk_say(t, "Lot %s is closed; its hand-over is written.", asked.lot);
 		else
 			talk_refuse(t, &e);
 	}
+}
+
+static void do_yes(struct line *l, const char *argument, struct shift_talk *t)
+{
+	close_with(l, FAILED_UNDECIDED, t);
+}
+
+static void do_scrap(struct line *l, const char *argument, struct shift_talk *t)
+{
+	close_with(l, FAILED_SCRAP, t);
+}
+
+static void do_keep(struct line *l, const char *argument, struct shift_talk *t)
+{
+	close_with(l, FAILED_KEEP, t);
 }
 
 /* Whoever stands here may stop a PIN; the rest is for who is in. */
@@ -202,7 +224,7 @@ static const struct {
 } commands[] = {
 	{"PIN", true, do_pin}, {"PIN-OK", true, do_pin_ok}, {"LEAVE", false, do_leave}, {"LOCK", false, do_lock},
 	{"CLOSE-LOT", false, do_close_lot}, {"HOLD", false, do_hold}, {"OVERRIDE", false, do_override}, {"SLOT", false, do_slot},
-	{"YES", false, do_yes}, {"NO", true, do_no}, {"SCREEN", true, do_screen},
+	{"YES", false, do_yes}, {"SCRAP", false, do_scrap}, {"KEEP", false, do_keep}, {"NO", true, do_no}, {"SCREEN", true, do_screen},
 };
 
 void command_take(struct line *l, const char *value, struct shift_talk *t)

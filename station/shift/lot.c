@@ -162,7 +162,8 @@ static bool write_opening(struct line *l, struct lot_row *row, const char *note,
 	hex_encode(row->order_sha256, SHA256_SIZE, hex);
 	row->state = LOT_OPEN;
 	row->opened_ms = clock_wall_ms();
-	json_t *body = json_pack("{s:s, s:s, s:I, s:s}", "product", row->product, "profile", row->profile, "count", (json_int_t)row->count,
+	json_t *body = json_pack("{s:s, s:s, s:I, s:s}", "product", row->product, "profile", row->profile, "count",
+				 (json_int_t)row->count,
 				 "order_sha256", hex);
 	if (*note)
 		json_object_set_new(body, "signed_order", json_string(note));
@@ -200,7 +201,8 @@ bool lot_open(struct line *l, const char *id, const char *person, struct err *e)
 	struct lot_view now;
 	bool found = false;
 	int profile = -1;
-	if (!lot_look(l, &now, e) || !order_read(l->config->orders_dir, id, &order, e) || !profile_is_here(l, &order, &profile, e) ||
+	if (!lot_look(l, &now, e) || !order_read(l->config->orders_dir, id, &order, e) || !profile_is_here(l, &order,
+													   &profile, e) ||
 	    !lots_find(l->ledger, order.lot.id, &old, &found, e))
 		return false;
 	if (found && old.state != LOT_OPEN)
@@ -222,12 +224,22 @@ bool lot_open(struct line *l, const char *id, const char *person, struct err *e)
 	return true;
 }
 
-bool lot_close(struct line *l, const char *person, struct err *e)
+/* What the lot leaves, for its last entry. */
+static json_t *closing_of(const struct handover *handover, const struct failed_sums *failed)
+{
+	json_t *body = handover_json(handover);
+	json_object_update_new(body, json_pack("{s:I, s:I}", "failed", (json_int_t)failed->units, "scrapped",
+					       (json_int_t)failed->scrapped));
+	return body;
+}
+
+bool lot_close(struct line *l, const char *person, enum failed_decision decision, struct err *e)
 {
 	AUTO(lot_row) struct lot_row row = {0};
 	struct order none = {0};
 	struct lot_view now;
 	struct handover handover = {0};
+	struct failed_sums failed;
 	bool found = false;
 	if (!lot_look(l, &now, e))
 		return false;
@@ -235,11 +247,13 @@ bool lot_close(struct line *l, const char *person, struct err *e)
 		return err_set(e, E_NO_LOT, "there is none to close");
 	if (line_works(l))
 		return err_set(e, E_LOT_BUSY, "units of %s", now.id);
-	if (!lots_find(l->ledger, now.id, &row, &found, e) || !handover_write(l, &row, &handover, e))
+	if (!failed_decide(l, now.id, decision, person, &failed, e) || !lots_find(l->ledger, now.id, &row, &found, e) ||
+	    !handover_write(l, &row, &handover, e))
 		return false;
 	row.state = LOT_CLOSED;
 	row.closed_ms = clock_wall_ms();
-	if (!TEXT_COPY(row.closed_by, person, e) || !write_change(l, &row, "", "", "lot.closed", person, handover_json(&handover), e))
+	if (!TEXT_COPY(row.closed_by, person, e) || !write_change(l, &row, "", "", "lot.closed", person,
+								  closing_of(&handover, &failed), e))
 		return false;
 	make_current(l, &none, -1);
 	return true;

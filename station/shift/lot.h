@@ -7,6 +7,7 @@
 #ifndef STATION_SHIFT_LOT_H
 #define STATION_SHIFT_LOT_H
 
+#include "station/shift/failed.h"
 #include "station/shift/label.h"
 #include "db/visits.h"
 #include "station/base/json.h"
@@ -25,9 +26,9 @@ void lot_end(struct line *l);
  * of another lot are worked on. */
 WARN_UNUSED bool lot_open(struct line *l, const char *order, const char *person, struct err *e);
 
-/* Writes the hand-over (handover.h), keeps its hash on record, and closes the current lot; then none is open. E_NO_LOT; E_LOT_BUSY
- * while a unit is worked on. */
-WARN_UNUSED bool lot_close(struct line *l, const char *person, struct err *e);
+/* Decides on units that failed (failed.h), writes the hand-over (handover.h), keeps its hash on record, and closes the current lot;
+ * then none is open. E_NO_LOT; E_LOT_BUSY while a unit is worked on; E_LOT_UNDECIDED. */
+WARN_UNUSED bool lot_close(struct line *l, const char *person, enum failed_decision decision, struct err *e);
 
 struct lot_view {
 	char id[LOT_ID];	/* "": no lot is open */

@@ -29,6 +29,8 @@ const struct scan_command scan_commands[] = {
 	{"LEAVE", false, "log out"},
 	{"LOCK", false, "lock the line"},
 	{"CLOSE-LOT", false, "close the open lot; then YES or NO"},
+	{"SCRAP", false, "close it, and revoke its units that failed"},
+	{"KEEP", false, "close it, and keep its units that failed"},
 	{"HOLD", false, "put a slot to HOLD; then the slot"},
 	{"OVERRIDE", false, "release a unit that the MES holds; then the slot, then a lead's badge"},
 	{"SLOT", true, "a slot"},

@@ -21,7 +21,7 @@ enum scan_kind scan_route(const struct scan_patterns *p, const char *code, const
 /* The commands that a card can say, behind "CMD:"; `station cards` prints them, docs/operator.md lists them. A row with `argument`
  * stands for several cards ("SLOT:07", "PIN:3"). */
 struct scan_command {
-	const char *name;	/* "LOCK", "LEAVE", "CLOSE-LOT", "HOLD", "SLOT", "PIN", "PIN-OK", "YES", "NO", "OVERRIDE", "SCREEN" */
+	const char *name;	/* "LOCK", "CLOSE-LOT", "HOLD" and so on, as the table says */
 	bool argument;
 	const char *meaning;	/* one line for the card */
 };

@@ -1553,6 +1553,20 @@ def a_unit_of_an_order_that_is_being_taken_back(stage):
     return stage.verdict_of(line)
 
 
+@happens("E_LOT_UNDECIDED")
+def a_lot_whose_failed_units_nobody_decided_about(stage):
+    serial, port = stage.unit()
+    text = signed_orders(stage, "undecided", "owner", "quality")
+    with lot_line(stage, "undecided", port, text) as (line, config):
+        stage.factory.verb("lot", "open", "--config", config, "undecided")
+        stage.rule({"match": {"path": "/register\\?"}, "do": {"status": 401}})
+        stage.factory.plug(serial, port)
+        stage.verdict_of(line)
+        stage.factory.unplug(serial)
+        line.wait_empty("01")
+        return stage.says("lot", "close", "--config", config, status=1)
+
+
 # --- identities that hold no more
 
 def of_engineer(stage, name, floor):

@@ -21,8 +21,8 @@ def day(offset):
     return (datetime.datetime.now(datetime.timezone.utc) + datetime.timedelta(days=offset)).strftime("%Y-%m-%d")
 
 
-class Orders(test_lots.Shift):
-    floor = test_lots.FLOOR + KEYS
+class Signing:
+    """Orders that two have signed."""
 
     @classmethod
     def setUpClass(cls):
@@ -59,10 +59,17 @@ class Orders(test_lots.Shift):
     def refused(self, name, code):
         self.assertIn(code, self.lot("open", name, status=1))
 
+    def intents(self, order):
+        return [e for e in self.factory.ledger_entries() if e["type"] == "sign.intent" and e["body"]["order"] == order]
+
     def edit(self, name, old, new):
         text = self.path(name).read_text()
         self.assertIn(old, text)
         self.path(name).write_text(text.replace(old, new))
+
+
+class Orders(Signing, test_lots.Shift):
+    floor = test_lots.FLOOR + KEYS
 
     # --- the promises
 
@@ -102,9 +109,6 @@ class Orders(test_lots.Shift):
         self.lot("open", "WO-1")
         opened = [e for e in self.factory.ledger_entries() if e["type"] == "lot.opened"]
         self.assertEqual([e["body"]["signed_order"] for e in opened], [self.path("WO-1").read_text()])
-
-    def intents(self, order):
-        return [e for e in self.factory.ledger_entries() if e["type"] == "sign.intent" and e["body"]["order"] == order]
 
     def test_the_signer_counts_by_itself_and_no_edited_ledger_gets_one_more(self):
         serials = sorted(p.name for p in self.pristine.iterdir())
@@ -153,6 +157,66 @@ class Orders(test_lots.Shift):
         self.assertEqual(len(self.intents("WO-3")), 3)
 
 
+class AfterFailure(Signing, test_lots.People):
+    """What an order allows beyond its count: for units that had an identity before, and for those that are no good."""
+    devices = 4
+    floor = test_lots.FLOOR + test_lots.PEOPLE + KEYS
+
+    def open(self, name, *counts):
+        self.signed(name, *counts, profile="open")
+        if not self.line:
+            self.start()
+        self.lot("open", name)
+
+    def replace(self, serial):
+        self.factory.verb("revoke", "--config", self.engineer, "--badge", self.two(), "--replace", serial, status=0)
+
+    def test_a_replacement_draws_on_its_own_allowance_and_on_no_more(self):
+        self.open("WO-4", 2, 0, 1)
+        self.run_good(["SIM0001", "SIM0002"])
+        self.replace("SIM0001")
+        self.replace("SIM0002")
+        slots = self.run_units(["SIM0001"])
+        self.assertEqual(slots["SIM0001"]["verdict"], "PASS", slots)
+        self.assertEqual(self.run_units(["SIM0002"])["SIM0002"]["code"], "E-LOT-012")
+        lot = self.ask_line({"do": "lot", "id": "WO-4"})["lot"]
+        self.assertEqual(lot["signer"], {"allowed": 2, "used": 2, "replace_allowed": 1, "replaced": 1})
+        # An amended order has it go on, and it is the same unit's second intent, not a third.
+        self.signed("WO-4", 2, 0, 2, profile="open")
+        self.lot("open", "WO-4")
+        self.run_good(["SIM0002"])
+        self.assertEqual(len([i for i in self.intents("WO-4") if i["body"].get("replaces")]), 2)
+        self.assertEqual(len(self.intents("WO-4")), 4)
+
+    def test_what_failed_is_decided_when_the_lot_is_closed(self):
+        self.open("WO-5", 3, 1, 0)
+        self.run_good(["SIM0001"])
+        self.rules([{"match": {"operation": "RuntimeRegistration_RegisterDevice"}, "do": {"status": 401}}])
+        held = self.run_units(["SIM0002"])["SIM0002"]
+        self.rules([])
+        self.assertEqual(held["verdict"], "HOLD", held)
+        self.assertIn("E-LOT-014", self.lot("close", status=1))
+        self.assertEqual(json.loads(self.lot("show", "WO-5", "--json"))["state"], "open")
+        # Kept, it is closed as it is; scrapped, what the unit holds is good for nothing.
+        answer = self.ask_line({"do": "scan", "code": "CMD:CLOSE-LOT"})
+        self.assertIn("1 with an identity failed", answer["sentence"])
+        self.assertFalse(self.ask_line({"do": "scan", "code": "CMD:YES"})["good"])
+        self.ask_line({"do": "scan", "code": "CMD:CLOSE-LOT"})
+        self.assertTrue(self.ask_line({"do": "scan", "code": "CMD:SCRAP"})["good"])
+        closed, = self.entries("lot.closed")
+        self.assertEqual((closed["body"]["failed"], closed["body"]["scrapped"]), (1, 1))
+        revoked, = self.entries("unit.revoked")
+        self.assertEqual((revoked["body"]["serial"], revoked["body"]["reason"], revoked["body"]["first"]),
+                         ("SIM0002", "cessationOfOperation", self.badges["Ana"][2]))
+        whole = json.loads((self.factory.dir / "handover/WO-5.json").read_text())
+        self.assertEqual([r["registration_id"] for r in whole["revoked"]], [held["registration_id"]])
+        test_lots.wait_until(lambda: (self.factory.ask_service("GET", "/enrollments/" + held["registration_id"]) or {})
+                             .get("provisioningStatus") == "disabled", 20, "the service to be told")
+        self.assertEqual(self.run_units(["SIM0002"])["SIM0002"]["code"], "E-REV-001")
+        self.open("WO-6", 1, 0, 0)
+        self.lot("close", "--keep")
+
+
 if __name__ == "__main__":
-    del test_lots.Shift
+    del test_lots.Shift, test_lots.People
     unittest.main(verbosity=2)
