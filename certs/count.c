@@ -21,10 +21,11 @@ static bool is_anchored(const struct count *c)
 
 static void mark_of(const struct count *c, const struct counting *what, uint8_t ret[static COUNT_MARK])
 {
-	uint8_t text[8 + MERKLE_HASH], sum[SHA256_SIZE];
+	uint8_t text[8 + MERKLE_HASH + SHA256_SIZE], sum[SHA256_SIZE];
 	for (int i = 0; i < 8; i++)
 		text[i] = (uint8_t)(what->index >> (56 - 8 * i));
 	memcpy(text + 8, what->leaf.h, MERKLE_HASH);
+	memcpy(text + 8 + MERKLE_HASH, c->issuer, SHA256_SIZE);
 	hmac_sha256(c->state.key, SIGNER_KEY, text, sizeof(text), sum);
 	memcpy(ret, sum, COUNT_MARK);
 }
@@ -116,7 +117,8 @@ static bool memory_is_the_anchors(struct count *c, struct err *e)
 	struct signer_memory next = c->state.now;
 	uint64_t now = 0;
 	if (!is_anchored(c))
-		return true;
+		return !next.anchor || err_set(e, E_ANCHOR, "the memory belongs to number %llu of an anchor, and none is configured",
+					       (unsigned long long)next.anchor);
 	if (!c->anchor->ops->read(c->anchor->state, &now, e))
 		return false;
 	bool stepped = next.flags & SIGNER_STEPPING && next.anchor + 1 == now;
@@ -147,7 +149,8 @@ static bool is_there(const char *path)
 
 static bool open_files(struct count *c, const struct count_setup *setup, struct err *e)
 {
-	*c = (struct count){.state.fd = -1, .anchor = setup->anchor, .lease = setup->lease, .marks_fd = -1};
+	*c = (struct count){.state.fd = -1, .anchor = setup->anchor, .lease = setup->lease ? setup->lease : 1, .marks_fd = -1};
+	memcpy(c->issuer, setup->issuer, sizeof(c->issuer));
 	return signer_state_open(&c->state, setup->state_path, setup->key, e) && marks_open(c, setup->state_path, e) &&
 	       marks_caught_up(c, e);
 }
@@ -236,7 +239,10 @@ bool count_takes_order(const struct count *c, const struct order_terms *terms, s
 	order_id(terms, id);
 	if (terms->made_ms < m->begun_ms)
 		return err_set(e, E_ORDER_TERMS, "order %s was made before this signer's memory was begun", terms->number);
-	return terms->until_ms > m->dropped_until_ms || find(m, id) ||
+	const struct counted_order *o = find(m, id);
+	if (o && terms->made_ms < o->made_ms)
+		return err_set(e, E_ORDER_TERMS, "order %s was amended, and this is an older one of it", terms->number);
+	return terms->until_ms > m->dropped_until_ms || o ||
 	       err_set(e, E_ORDER_TERMS, "order %s ends before one that was forgotten", terms->number);
 }
 
@@ -271,6 +277,8 @@ static struct counted_order *row_of(struct signer_memory *m, const struct counti
 		o = row_for(m, what, e);
 	if (o && o->until_ms < what->order->until_ms)
 		o->until_ms = what->order->until_ms;
+	if (o && o->made_ms < what->order->made_ms)
+		o->made_ms = what->order->made_ms;
 	return o;
 }
 

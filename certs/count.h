@@ -2,8 +2,9 @@
 /* The signer's count of identities, and its head of the log: one memory (signer_state.h), tied to an anchor where there
  * is one.
  *
- * An identity is an intent at its index of the log. Who was counted is known for good: a mark under the signer's key
- * stands in signer.counted at that index, so the same intent again is free, and nobody else can make it so.
+ * An identity is an intent at its index of the log, under one CA's key. Who was counted is known for good: a mark under the
+ * signer's key stands in signer.counted at that index, so the same intent again is free, and nobody else can make it so. What
+ * was practised under a CA for training is not free under the one for production.
  *
  * With an anchor, identities are taken from leases: before the first of a lease the anchor is stepped, and the memory
  * says so. Opened again after anything but a clean end, what was leased counts as used, since the file might be an older
@@ -21,6 +22,7 @@ struct count {
 	const struct anchor *anchor;	/* lent; .ops NULL: none */
 	uint32_t lease;
 	int marks_fd;			/* signer.counted */
+	uint8_t issuer[SHA256_SIZE];
 };
 
 struct count_setup {
@@ -28,9 +30,10 @@ struct count_setup {
 	const struct anchor *anchor;
 	uint32_t lease;
 	uint8_t key[SIGNER_KEY];
+	uint8_t issuer[SHA256_SIZE];	/* the issuing CA's public key: what was counted under another is not known */
 };
 
-/* Without an anchor the memory is made if it is absent; with one count_begin makes it. E_SIGNER_STATE, E_ANCHOR, E_TOKEN_GONE. */
+/* Without an anchor the memory is made if it is absent; with one count_begin makes it, and from then on it is nothing without it. E_SIGNER_STATE, E_ANCHOR, E_TOKEN_GONE. */
 WARN_UNUSED bool count_open(struct count *c, const struct count_setup *setup, struct err *e);
 /* Gives back what is leased and not used. What fails here is found at the next opening. */
 void count_close(struct count *c);
@@ -57,8 +60,8 @@ WARN_UNUSED bool count_identity(struct count *c, const struct counting *what, st
 /* Only adopts a head. E_SIGNER_STATE. */
 WARN_UNUSED bool count_head(struct count *c, uint64_t size, const struct merkle_hash *root, struct err *e);
 
-/* True if an order with these terms can still be one of this memory's: made after it was begun, and not forgotten already.
- * E_ORDER_TERMS. */
+/* True if an order with these terms can still be one of this memory's: made after it was begun, not before those of its number
+ * that something was counted under, and not forgotten already. E_ORDER_TERMS. */
 WARN_UNUSED bool count_takes_order(const struct count *c, const struct order_terms *terms, struct err *e);
 /* What was counted of it; zeros for one that is new. */
 void count_of_order(const struct count *c, const struct order_terms *terms, uint32_t *ret_used, uint32_t *ret_replaced);

@@ -144,7 +144,7 @@ static bool open_keys(struct signer *s, const struct signer_setup *setup, struct
 static bool count_setup_of(const struct signer *s, const struct signer_setup *setup, struct count_setup *ret, struct err *e)
 {
 	*ret = (struct count_setup){.state_path = setup->state_path, .anchor = &s->custody.anchor, .lease = setup->lease};
-	return note_key_derive(&s->log, "the signer's memory", ret->key, e);
+	return key_spki_sha256(&s->custody.key.key, ret->issuer, e) && note_key_derive(&s->log, "the signer's memory", ret->key, e);
 }
 
 static bool open_all(struct signer *s, const struct signer_setup *setup, struct err *e)
@@ -289,6 +289,9 @@ static bool order_is_for_us(const struct signer *s, const struct order_terms *o,
 		return err_set(e, E_ORDER_TERMS, "order %s is for another issuing CA", o->number);
 	if (!profile_find(s, o->profile))
 		return err_set(e, E_ORDER_TERMS, "order %s is for profile %s", o->number, o->profile);
+	const struct order_terms *had = order_find(s, o->number);
+	if (had && o->made_ms < had->made_ms)
+		return err_set(e, E_ORDER_TERMS, "order %s was amended, and this is an older one of it", o->number);
 	return order_runs(o, now_ms, e) && count_takes_order(&s->count, o, e);
 }
 
@@ -419,7 +422,7 @@ bool signer_clock(struct signer *s, const struct clock_request *req, int64_t now
 		return err_set(e, E_CLOCK_REFUSED, "%s", why.what);
 	AUTO(json) json_t *j = json_loadb(req->entry, req->len, 0, NULL);
 	made_ms = json_int_or(j, "time", 0);
-	if (made_ms + CLOCK_ACCEPTED_MS < now_ms || made_ms > now_ms + CLOCK_STEP_MS)
+	if (made_ms < now_ms - CLOCK_ACCEPTED_MS || made_ms > now_ms + CLOCK_STEP_MS)
 		return err_set(e, E_CLOCK_REFUSED, "two people stood for the clock at another time");
 	if (!count_head(&s->count, req->receipt.size, &req->receipt.root, e))
 		return false;
@@ -436,7 +439,7 @@ bool signer_checkpoint(struct signer *s, const struct checkpoint_request *req, i
 	char lines[SIGNER_CLOCK_LINES];
 	if (!req->size)
 		return err_set(e, E_RECEIPT, "a checkpoint of an empty log says nothing");
-	if (!head_extends(s, req->size, &req->root, &req->consistency, e) || 
+	if (!head_extends(s, req->size, &req->root, &req->consistency, e) ||
 	    !count_head(&s->count, req->size, &req->root, e))
 		return false;
 	memset(ret, 0, sizeof(*ret));

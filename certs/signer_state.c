@@ -91,9 +91,12 @@ static void walk(struct cursor *c, struct signer_memory *m)
 		walk_64(c, &m->recent[i].index);
 		walk_bytes(c, m->recent[i].mark, COUNT_MARK);
 	}
+	/* At the end, where a slot that was written before they were kept has zeros. */
+	for (size_t i = 0; i < SIGNER_ORDERS; i++)
+		walk_time(c, &m->order[i].made_ms);
 }
 
-_Static_assert(AT_MEMORY + 96 + SIGNER_ORDERS * 56 + SIGNER_RECENT * 24 <= AT_SUM, "a memory fits its slot");
+_Static_assert(AT_MEMORY + 96 + SIGNER_ORDERS * (56 + 8) + SIGNER_RECENT * 24 <= AT_SUM, "a memory fits its slot");
 
 static void slot_sum(const uint8_t *slot, const uint8_t *key, uint8_t ret[static SHA256_SIZE])
 {

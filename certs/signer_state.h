@@ -25,6 +25,7 @@ struct counted_order {
 	int64_t until_ms;
 	uint32_t used, leased;
 	uint32_t replaced, replace_leased;
+	int64_t made_ms;	/* of the newest terms that something was counted under */
 };
 
 struct counted_mark {

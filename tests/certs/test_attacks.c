@@ -256,6 +256,26 @@ static void an_order_that_is_not_for_us(void **state)
 	fails(ask_for(p, "unit", "WO-1", "", &e), E_ORDER_TERMS, &e);
 }
 
+static void an_older_one_of_an_amended_order(void **state)
+{
+	struct plant *p = *state;
+	struct err e = {0};
+	struct order_reply left;
+	honest_order(p);
+	struct order_terms generous = p->terms;
+	p->terms.scrap = 0;
+	p->terms.made_ms += 1000;
+	CHECK_OK(order(p, &p->terms, &left, &e), e);
+	assert_int_equal(left.allowed, COUNT);
+	fails(order(p, &generous, &left, &e), E_ORDER_TERMS, &e);
+	for (int i = 0; i < COUNT; i++)
+		CHECK_OK(ask_for(p, "unit", "WO-1", "", &e), e);
+	office_restart(&p->o);
+	fails(order(p, &generous, &left, &e), E_ORDER_TERMS, &e);
+	CHECK_OK(order(p, &p->terms, &left, &e), e);
+	fails(ask_for(p, "unit", "WO-1", "", &e), E_ORDER_SPENT, &e);
+}
+
 static void a_clock_set_back(void **state)
 {
 	struct plant *p = *state;
@@ -297,6 +317,8 @@ static void two_people_stand_for_a_clock_and_not_one_twice(void **state)
 	fails(accept_clock(p, "[\"p-1\",\"\"]", p->now_ms, true, &e), E_CLOCK_REFUSED, &e);
 	fails(accept_clock(p, "[\"p-1\",2]", p->now_ms, true, &e), E_CLOCK_REFUSED, &e);
 	fails(accept_clock(p, "[\"p-1\",\"p-2\"]", p->now_ms - CLOCK_ACCEPTED_MS - 1, true, &e), E_CLOCK_REFUSED, &e);
+	fails(accept_clock(p, "[\"p-1\",\"p-2\"]", INT64_MAX, true, &e), E_CLOCK_REFUSED, &e);
+	fails(accept_clock(p, "[\"p-1\",\"p-2\"]", INT64_MIN, true, &e), E_CLOCK_REFUSED, &e);
 	fails(accept_clock(p, "[\"p-1\",\"p-2\"]", p->now_ms, false, &e), E_RECEIPT, &e);
 	fails(ask_for(p, "unit", "WO-1", "", &e), E_CLOCK_REFUSED, &e);
 	CHECK_OK(accept_clock(p, "[\"p-1\",\"p-2\"]", p->now_ms, true, &e), e);
@@ -326,6 +348,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(a_ca_certificate, plant_open, plant_close),
 		cmocka_unit_test_setup_teardown(a_foreign_id, plant_open, plant_close),
 		cmocka_unit_test_setup_teardown(an_order_that_is_not_for_us, plant_open, plant_close),
+		cmocka_unit_test_setup_teardown(an_older_one_of_an_amended_order, plant_open, plant_close),
 		cmocka_unit_test_setup_teardown(a_clock_set_back, plant_open, plant_close),
 		cmocka_unit_test_setup_teardown(two_people_stand_for_a_clock_and_not_one_twice, plant_open, plant_close),
 		cmocka_unit_test_setup_teardown(production_with_a_key_file_is_refused, plant_open, plant_close),

@@ -260,6 +260,56 @@ static void only_orders_that_ended_are_forgotten_and_never_taken_again(void **st
 	assert_int_equal(e.code, E_ORDER_TERMS);
 }
 
+static void an_older_one_of_an_amended_order_is_refused(void **state)
+{
+	struct bench *b = *state;
+	struct err e = {0};
+	struct order_terms generous = b->order;
+	CHECK_OK(start(b, &e), e);
+	CHECK_OK(take(b, false, &e), e);
+	b->order.count = 10;
+	b->order.made_ms++;
+	CHECK_OK(count_takes_order(&b->count, &b->order, &e), e);
+	CHECK_OK(take(b, false, &e), e);
+	CHECK_FAILS(count_takes_order(&b->count, &generous, &e), E_ORDER_TERMS, e);
+	end(b);
+	CHECK_OK(start(b, &e), e);
+	CHECK_FAILS(count_takes_order(&b->count, &generous, &e), E_ORDER_TERMS, e);
+	CHECK_OK(count_takes_order(&b->count, &b->order, &e), e);
+	assert_int_equal(take_all(b, false), 10 + 2 - 2);
+}
+
+/* What was given under a CA for training, without an order, is not known under the one for production. */
+static void what_was_practised_is_not_free_in_production(void **state)
+{
+	struct bench *b = *state;
+	struct err e = {0};
+	struct counting practice = intent_at(b, b->next++);
+	practice.order = NULL;
+	CHECK_OK(start(b, &e), e);
+	CHECK_OK(count_identity(&b->count, &practice, &e), e);
+	assert_true(count_knows(&b->count, &practice));
+	end(b);
+	b->setup.issuer[0] ^= 1;
+	CHECK_OK(start(b, &e), e);
+	assert_false(count_knows(&b->count, &practice));
+	end(b);
+	b->setup.issuer[0] ^= 1;
+	CHECK_OK(start(b, &e), e);
+	assert_true(count_knows(&b->count, &practice));
+}
+
+static void memory_that_belongs_to_an_anchor_is_nothing_without_it(void **state)
+{
+	struct bench *b = *state;
+	struct err e = {0};
+	b->setup.anchor = NULL;
+	CHECK_FAILS(start(b, &e), E_ANCHOR, e);
+	b->setup.anchor = &b->anchor;
+	CHECK_OK(start(b, &e), e);
+	CHECK_OK(take(b, false, &e), e);
+}
+
 /* ---- whatever happens ---- */
 
 #define COPIES 6
@@ -338,7 +388,7 @@ static void whatever_is_cut_off_or_put_back_the_order_holds(void **state)
 		struct err e = {0};
 		srand(seed);
 		bench_fill(&b);
-		b.setup.lease = 1 + seed % 4;
+		b.setup.lease = seed % 5;	/* 0 is taken as 1 */
 		CHECK_OK(count_begin(&b.setup, NOW_MS, &e), e);
 		unsigned got = live(&b, 120);
 		if (got > 22)
@@ -359,6 +409,9 @@ int main(void)
 		cmocka_unit_test_setup_teardown(edited_memory_is_no_memory, bench_open, bench_close),
 		cmocka_unit_test_setup_teardown(memory_is_begun_by_people_and_voids_older_orders, bench_open, bench_close),
 		cmocka_unit_test_setup_teardown(only_orders_that_ended_are_forgotten_and_never_taken_again, bench_open, bench_close),
+		cmocka_unit_test_setup_teardown(an_older_one_of_an_amended_order_is_refused, bench_open, bench_close),
+		cmocka_unit_test_setup_teardown(what_was_practised_is_not_free_in_production, bench_open, bench_close),
+		cmocka_unit_test_setup_teardown(memory_that_belongs_to_an_anchor_is_nothing_without_it, bench_open, bench_close),
 		cmocka_unit_test_setup_teardown(a_spare_with_the_old_lines_files_gets_nothing_of_its_lease, bench_open, bench_close),
 		cmocka_unit_test(whatever_is_cut_off_or_put_back_the_order_holds),
 	};
