@@ -142,9 +142,7 @@ static bool base64_exact(struct slice text, void *ret, size_t want)
 {
 	size_t len = 0;
 	uint8_t *raw = base64(text, &len);
-	bool ok = raw && len == want;
-	if (ok)
-		memcpy(ret, raw, want);
+	bool ok = raw && len == want && memcpy(ret, raw, want);
 	free(raw);
 	return ok;
 }
@@ -470,9 +468,10 @@ static void cosigned_load(const char *path, const char *witness_path, const stru
 	head_add(path, (struct slice){file, len}, log);
 	if (!note_open((struct slice){file, len}, &witness, &text, &time_s))
 		end(1, "%s: not signed by witness %s", path, witness.name);
-	struct tm tm = {0};
+	struct tm tm;
 	time_t t = (time_t)time_s;
-	strftime(when, sizeof(when), "%Y-%m-%dT%H:%M:%SZ", gmtime_r(&t, &tm));
+	if (time_s > INT64_MAX || !gmtime_r(&t, &tm) || !strftime(when, sizeof(when), "%Y-%m-%dT%H:%M:%SZ", &tm))
+		end(1, "%s: the time of %s's signature is none", path, witness.name);
 	printf("witnessed    by %s at %s: %" PRIu64 " entries\n", witness.name, when, heads[head_count - 1].size);
 	free(file);
 }
@@ -639,6 +638,14 @@ static int by_size(const void *a, const void *b)
 	return x->size < y->size ? -1 : x->size > y->size;
 }
 
+/* Else whoever wrote the log would write on the auditor's screen. */
+static const char *plain(char *text)
+{
+	for (char *c = text; *c; c++)
+		*c = *c < ' ' || *c > '~' ? '?' : *c;
+	return *text ? text : "(none)";
+}
+
 static void log_verify(const struct key *log)
 {
 	char path[4096];
@@ -658,7 +665,7 @@ static void log_verify(const struct key *log)
 		bundle_take(first, log_size - first < WIDTH ? (unsigned)(log_size - first) : WIDTH);
 	for (size_t i = 0; i < order_count; i++)
 		printf("order        %s: %" PRIu64 " certificates, %" PRIu64 " permits, of these %" PRIu64 " replace another\n",
-		       *orders[i].name ? orders[i].name : "(none)", orders[i].leaves, orders[i].permits, orders[i].replaced);
+		       plain(orders[i].name), orders[i].leaves, orders[i].permits, orders[i].replaced);
 	printf("fits         yes\n");
 	free(note);
 }

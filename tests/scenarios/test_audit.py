@@ -1,6 +1,7 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
 """What leaves the line's audit log: the auditor's page, command by command, at a real line on two days; and exports that are cut off."""
+import base64
 import contextlib
 import json
 import os
@@ -17,7 +18,7 @@ from case import SERIAL, Case
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "sim"))
 from sim import SOURCE, built  # noqa: E402
-from trail import Trail  # noqa: E402
+from trail import Trail, root, write_tiles  # noqa: E402
 
 
 class Page(Case):
@@ -253,6 +254,30 @@ class CutOff(unittest.TestCase):
                 db.commit()
             self.assertIn("no checkpoint of this ledger was signed yet", trail.export(trail.dir / "tiles", status=1))
             self.assertFalse((trail.dir / "tiles").exists())
+
+
+class OnTheScreen(unittest.TestCase):
+    """A log that fits, by a hand that has its key and writes what no station writes: it does not get to write the auditor's screen."""
+
+    def sign(self, trail, text):
+        note, key = trail.dir / "text", trail.dir / "ca/log.key"
+        note.write_bytes(text)
+        raw = subprocess.run(["openssl", "pkeyutl", "-sign", "-rawin", "-inkey", key, "-passin", trail.passphrase, "-in", note],
+                             check=True, stdout=subprocess.PIPE).stdout
+        hint = bytes.fromhex(trail.vkey.read_text().split("+")[1])
+        return text + b"\n\xe2\x80\x94 log.test " + base64.b64encode(hint + raw) + b"\n"
+
+    def test_an_order_with_a_name_that_moves_the_cursor_is_named_without(self):
+        with Trail() as trail:
+            name = b"WO-1\x1b[1A\x1b[2K\r\xc2\x9b2K\norder        WO-1: 0 certificates"
+            entries = [b'{"body":{"order":"%s"},"job":"","time":1,"type":"sign.intent","v":1}' % order for order in (b"WO-1", name)]
+            text = b"log.test\n2\n" + base64.b64encode(root(entries)) + b"\n"
+            write_tiles(trail.dir / "tiles", entries, self.sign(trail, text).decode())
+            code, said = trail.auditor(trail.dir / "tiles")
+            self.assertEqual(code, 0, said)
+            self.assertEqual(sum(line.startswith("order ") for line in said.splitlines()), 2, said)
+            self.assertIn("order        WO-1?[1A?[2K??", said)
+            self.assertFalse(set(said) & set("\x1b\r\x9b"), said)
 
 
 def files(place):
