@@ -78,7 +78,7 @@ void der_unsigned(struct der *d, const uint8_t *big_endian, size_t len)
 
 void der_time(struct der *d, int64_t wall_ms)
 {
-	time_t t = (time_t)(wall_ms / 1000);
+	time_t t = (time_t)((wall_ms - (wall_ms < 0 ? 999 : 0)) / 1000);	/* rounded down before 1970 too */
 	struct tm tm;
 	char text[24];
 	if (!gmtime_r(&t, &tm) || tm.tm_year < 50 || tm.tm_year > 9999 - 1900) {

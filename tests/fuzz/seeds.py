@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
-"""Makes the corpora csr/ and ek_cert/ anew with the openssl tool, and a talk about a request: seeds.py. The certificates in them end in a
+"""Makes the corpora csr/, ek_cert/ and leaf/ anew with the openssl tool, and a talk about a request: seeds.py. The certificates in them end in a
 thousand years."""
 import pathlib
 import subprocess
@@ -9,6 +9,9 @@ import tempfile
 HERE = pathlib.Path(__file__).resolve().parent
 CSR, SPKI, CSR_FILE, CERT_FILE = (bytes([n]) for n in range(4))
 DAYS = "365000"
+# of P-256, and the public key whose private key is 1 (FIPS 186-4, D.1.2.3)
+GENERATOR = bytes.fromhex("6b17d1f2e12c4247f8bce6e563a440f277037d812deb33a0f4a13945d898c296"
+                          "4fe342e2fe1a7f9b8ee7eb4a7c0f9e162bce33576b315ececbb6406837bf51f5")
 
 CONFIG = """
 [req]
@@ -119,8 +122,27 @@ def make_ek_cert(m):
     yield "no_endorsement", makers + m.certify("p256.key", "issuing", "issuing", config="p256.cnf")
 
 
+def make_leaf(_):
+    """Orders: CA, serial number, seconds from 1950 and milliseconds, days, the key as it is drawn, how the id is taken, the id."""
+    def order(ca, seconds, days, key, text, serial=bytes(range(1, 17)), ms=0):
+        return (bytes([ca]) + serial + (seconds + 631152000).to_bytes(5, "big") + ms.to_bytes(2, "big") + days.to_bytes(4, "big") + key
+                + b"\0" + bytes([len(text)]) + text.encode())
+
+    def rsa(size, exponent, first, last):
+        return b"\2" + bytes([size]) + exponent.to_bytes(4, "big") + bytes([first, last])
+
+    secret, numbers = b"\0" + bytes(range(7, 39)), b"\1" + GENERATOR
+    now = 1795392000
+    yield "p256", order(0, now, 365, secret, "6rek5qncnygnkzflohxz4u6zlfly6ktm4klsc7xrbgvesqyllnfa")
+    yield "long_life", order(1, now, 2555000, numbers, "a-1._:z" + 57 * "0", serial=b"\x7f" + 15 * b"\xff", ms=999)
+    yield "small_serial", order(1, -600, 30000, secret, "0", serial=14 * b"\0" + b"\0\x80")
+    yield "rsa", order(0, now, 3650, rsa(2, 0xffffffff, 0xff, 1), "ser-0001")
+    yield "rsa_ca", order(2, 2524521601, 1, rsa(0, 65537, 0xc1, 7), "unit-1")
+    yield "nothing", order(0, now, 365, b"\3\0\0\0\0", "unit-1")
+
+
 def main():
-    for name, make in (("csr", make_csr), ("ek_cert", make_ek_cert), ("tpm2", make_tpm2)):
+    for name, make in (("csr", make_csr), ("ek_cert", make_ek_cert), ("tpm2", make_tpm2), ("leaf", make_leaf)):
         (HERE / name).mkdir(exist_ok=True)
         with tempfile.TemporaryDirectory() as directory:
             for seed, content in make(Maker(directory)):
