@@ -116,6 +116,18 @@ static bool entry_of(const struct tlog_receipt *r, const char *path, struct byte
 			    : err_set(e, E_USAGE, "the receipt carries no entry: --entry FILE");
 }
 
+/* What a log says may not move the reader's cursor: control characters, C0 and (in UTF-8) C1, are shown as a question mark. */
+static void print_entry(const struct bytes *entry)
+{
+	for (size_t i = 0; i < entry->len; i++) {
+		uint8_t c = entry->data[i], next = i + 1 < entry->len ? entry->data[i + 1] : 0;
+		bool c1 = c == 0xc2 && next >= 0x80 && next <= 0x9f;
+		putchar(c1 || c < ' ' || c == 0x7f ? '?' : c);
+		i += c1;
+	}
+	putchar('\n');
+}
+
 static bool check(const char *path, const char *vkey, const char *entry_path, const char *witness, struct err *e)
 {
 	AUTO(bytes) struct bytes text = {.max = TLOG_TEXT_MAX}, entry = {0};
@@ -132,7 +144,8 @@ static bool check(const char *path, const char *vkey, const char *entry_path, co
 	clock_text((int64_t)time_s * 1000, when);
 	if (witness)
 		printf("witnessed    %s\n", when);
-	printf("fits         yes\n%.*s\n", (int)entry.len, (const char *)entry.data);
+	printf("fits         yes\n");
+	print_entry(&entry);
 	return true;
 }
 

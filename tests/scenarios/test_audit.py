@@ -18,7 +18,7 @@ from case import SERIAL, Case
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "sim"))
 from sim import SOURCE, built  # noqa: E402
-from trail import Trail, root, write_tiles  # noqa: E402
+from trail import Trail, leaf_hash, root, write_tiles  # noqa: E402
 
 
 class Page(Case):
@@ -278,6 +278,13 @@ class OnTheScreen(unittest.TestCase):
             self.assertEqual(sum(line.startswith("order ") for line in said.splitlines()), 2, said)
             self.assertIn("order        WO-1?[1A?[2K??", said)
             self.assertFalse(set(said) & set("\x1b\r\x9b"), said)
+
+            # A receipt of such an entry.
+            text = b"log.test\n1\n" + base64.b64encode(leaf_hash(entries[1])) + b"\n"
+            receipt = trail.dir / "receipt"
+            receipt.write_bytes(b"c2sp.org/tlog-proof@v1\nextra " + base64.b64encode(entries[1]) + b"\nindex 0\n\n" + self.sign(trail, text))
+            said = trail.verb("audit", "check-receipt", receipt, "--vkey", trail.vkey)
+            self.assertIn("fits         yes\n{\"body\":{\"order\":\"WO-1?[1A?[2K??2K?order", said)
 
 
 def files(place):
