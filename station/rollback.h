@@ -4,7 +4,7 @@
  * Three witnesses know more than the copy: the ledger that it replaces, where that can still be read; the files that
  * left it, results and hand-overs, each with a checkpoint; and checkpoints that people bring. Each checkpoint that is
  * not larger than the copy must be one of the copy's log, and the old ledger must begin as the copy does, or it is
- * refused: it is no older state of this log. */
+ * refused: it is no older state of this log. What nobody else knows of, the copy's own newest checkpoint must stand for. */
 #ifndef STATION_ROLLBACK_H
 #define STATION_ROLLBACK_H
 

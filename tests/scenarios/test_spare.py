@@ -156,6 +156,22 @@ class Spare(unittest.TestCase):
         self.assertIn("fits         yes", self.factory.verb("audit", "verify", "--ledger", forged))
         self.refused("E-DB-006", "restore", "--lose", str(self.size(self.state / "ledger.db") - kept - 1), forged)
 
+        # Where no other witness is, as on a spare: the copy's own newest checkpoint, signed by another hand.
+        elsewhere = self.factory.dir / "elsewhere.conf"
+        elsewhere.write_text(self.config.read_text().replace("%s\n" % self.state, "%s-2\n" % self.state).replace("/handover\n", "/none\n"))
+        shutil.copy(self.copy, forged)
+        with contextlib.closing(sqlite3.connect(forged)) as db:
+            db.execute("DROP TRIGGER checkpoint_is_never_changed")
+            (number, note), = db.execute("SELECT id, note FROM checkpoint ORDER BY size DESC, id DESC LIMIT 1").fetchall()
+            at = note.rindex("\u2014 ") + len("\u2014 log.origin ") + 20
+            changed = note[:at] + ("B" if note[at] == "A" else "A") + note[at + 1:]
+            db.execute("UPDATE checkpoint SET note = ? WHERE id = ?", (changed, number))
+            db.commit()
+        self.assertIn("fits         yes", self.factory.verb("audit", "verify", "--ledger", forged))
+        said = self.factory.verb("ledger", "restore", "--config", elsewhere, forged, status=1)
+        self.assertIn("the copy's own newest checkpoint", said)
+        self.assertFalse((self.state.with_name(self.state.name + "-2") / "ledger.db").exists())
+
     def step_6_a_restore_keeps_what_was_and_the_signer_remembers(self):
         lost = self.size(self.state / "ledger.db") - self.size(self.copy)
         before = self.digest()
