@@ -19,7 +19,7 @@ static void close_signer(struct signing *s)
 
 static bool ask_order(struct signing *s, struct order_reply *ret, struct err *e)
 {
-	return signer_client_order(s->fd, clock_steady_ms() + SIGNER_ANSWER_MS, &s->order, ret, e);
+	return signer_client_order(s->fd, clock_steady_ms() + s->patience_ms, &s->order, ret, e);
 }
 
 /* The order that is worked on, to a signer that is new. One that has ended meanwhile is found when a unit asks under it. */
@@ -36,7 +36,7 @@ static bool hand_order(struct signing *s, struct err *e)
 }
 
 /* Others read the chain in s->info without the lock: it is written once, and a later signer must be the same. */
-static bool start(struct signing *s, struct err *e)
+static bool start_one(struct signing *s, struct err *e)
 {
 	struct signer_info now;
 	close_signer(s);
@@ -49,6 +49,15 @@ static bool start(struct signing *s, struct err *e)
 	s->info.head_size = now.head_size;
 	s->info.head_root = now.head_root;
 	return hand_order(s, e);
+}
+
+/* One that did not begin well is not asked anything. */
+static bool start(struct signing *s, struct err *e)
+{
+	if (start_one(s, e))
+		return true;
+	close_signer(s);
+	return false;
 }
 
 /* The ledger's head, and the proof that it extends the newest head that the signer knows. */
@@ -81,6 +90,7 @@ bool signing_open(struct signing *s, const struct launcher *launcher, struct led
 	s->launcher = launcher;
 	s->ledger = ledger;
 	s->fd = -1;
+	s->patience_ms = SIGNER_ANSWER_MS;
 	return (start(s, e) && ledger_is_what_the_signer_knows(s, e)) || err_in(e, "starting the signer");
 }
 
@@ -135,6 +145,13 @@ static bool is_lost(const struct err *e)
 	return e->code == E_CHILD_LOST || e->code == E_CHILD_SILENT;
 }
 
+/* After these the socket may still bring an answer that nobody waits for, which the next question would take for its own; and what
+ * holds the key is gone for good for a signer that lost it. The next question starts another signer. */
+static bool is_done_for(const struct err *e)
+{
+	return is_lost(e) || e->code == E_WIRE || e->code == E_TOKEN_GONE;
+}
+
 static bool ask_locked(struct signing *s, question *ask, void *ctx, struct err *e)
 {
 	bool ok = ask_once(s, ask, ctx, e);
@@ -144,13 +161,13 @@ static bool ask_locked(struct signing *s, question *ask, void *ctx, struct err *
 		err_clear(e);
 		close_signer(s);
 		ok = ask_once(s, ask, ctx, e);
-		if (!ok)
-			blame_signer(e);
 	}
-	/* What holds the key is gone, and with it the descriptor that this signer has: the next one opens another. */
-	if (!ok && e->code == E_TOKEN_GONE)
+	if (ok)
+		return true;
+	if (is_done_for(e))
 		close_signer(s);
-	return ok;
+	blame_signer(e);
+	return false;
 }
 
 /* An entry of the log as a clock request: two people stood for the clock. */
@@ -177,7 +194,7 @@ static bool ask_clock(struct signing *s, void *ctx, uint64_t size, const struct 
 	struct clock_question *q = ctx;
 	q->req.receipt = (struct receipt){.index = q->index, .size = size, .root = *root, .consistency = *consistency};
 	return audit_prove_inclusion(s->ledger, q->index, size, &q->req.receipt.inclusion, e) &&
-	       signer_client_clock(s->fd, clock_steady_ms() + SIGNER_ANSWER_MS, &q->req, e);
+	       signer_client_clock(s->fd, clock_steady_ms() + s->patience_ms, &q->req, e);
 }
 
 /* True if two people stood for the clock, and the signer takes their word. */
@@ -210,15 +227,16 @@ static bool ask_signer(struct signing *s, question *ask, void *ctx, struct err *
 /* An order says nothing of the log, so the head stays what it was. */
 static bool ask_order_locked(struct signing *s, struct order_reply *ret, struct err *e)
 {
-	if (s->fd < 0 && !start(s, e))
-		return false;
-	if (ask_order(s, ret, e))
-		return true;
-	if (!is_lost(e))
-		return false;
-	err_clear(e);
-	close_signer(s);
-	return start(s, e) && ask_order(s, ret, e);
+	for (int i = 0; i < 2; i++) {
+		err_clear(e);
+		if ((s->fd >= 0 || start(s, e)) && ask_order(s, ret, e))
+			return true;
+		if (is_done_for(e))
+			close_signer(s);
+		if (!is_lost(e))
+			break;
+	}
+	return false;
 }
 
 bool signing_order(struct signing *s, const void *note, size_t len, struct order_reply *ret, struct err *e)
@@ -259,7 +277,7 @@ static bool ask_leaf(struct signing *s, void *ctx, uint64_t size, const struct m
 	struct leaf_request req = {.intent = *q->intent,
 				   .receipt = {.index = q->index, .size = size, .root = *root, .consistency = *consistency}};
 	struct permit_reply permit;
-	int64_t deadline_ms = clock_steady_ms() + SIGNER_ANSWER_MS;
+	int64_t deadline_ms = clock_steady_ms() + s->patience_ms;
 	if (!audit_prove_inclusion(s->ledger, q->index, size, &req.receipt.inclusion, e))
 		return false;
 	if (!(q->ret ? signer_client_leaf(s->fd, deadline_ms, &req, q->ret, e)
@@ -298,7 +316,7 @@ static bool ask_checkpoint(struct signing *s, void *ctx, uint64_t size, const st
 	struct checkpoint_request req = {size, *root, *consistency};
 	q->size = size;
 	q->root = *root;
-	return signer_client_checkpoint(s->fd, clock_steady_ms() + SIGNER_ANSWER_MS, &req, q->ret, e);
+	return signer_client_checkpoint(s->fd, clock_steady_ms() + s->patience_ms, &req, q->ret, e);
 }
 
 bool signing_checkpoint(struct signing *s, struct checkpoint_reply *ret, struct err *e)

@@ -18,6 +18,7 @@ struct signing {
 	const struct launcher *launcher;
 	struct ledger *ledger;
 	int fd;			/* -1: the next question starts a signer */
+	int64_t patience_ms;	/* with one answer */
 	struct signer_info info;	/* head kept current */
 	struct order_request order;	/* the order that is worked on, handed to each new signer; .len 0 without one */
 	char order_number[65];
