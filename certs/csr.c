@@ -11,7 +11,7 @@
 
 #include <string.h>
 
-enum { DER_PRINTABLE = 0x13 };
+enum { DER_NUMERIC = 0x12, DER_PRINTABLE = 0x13, DER_T61 = 0x14, DER_IA5 = 0x16 };
 
 static const uint8_t id_common_name[] = {0x55, 0x04, 0x03};
 static const uint8_t id_challenge_password[] = {0x2a, 0x86, 0x48, 0x86, 0xf7, 0x0d, 0x01, 0x09, 0x07};
@@ -47,21 +47,50 @@ static bool split(const void *der, size_t len, struct parts *ret, struct err *e)
 
 /* ---- subject and attributes ---- */
 
-/* For messages: the first common name, with '?' for what is not printable, cut where it is too long. */
-static bool read_common_name(struct span subject, char *ret, size_t room)
+static bool is_utf8(const struct span *text)
 {
-	struct span set, pair, id, value;
-	uint8_t tag;
-	while (subject.len) {
-		if (!der_read(&subject, DER_SET, &set) || !der_read(&set, DER_SEQUENCE, &pair) || !der_read(&pair, DER_OID, &id) ||
-		    !der_read_any(&pair, &tag, &value))
+	const uint8_t *p = text->data;
+	unsigned long c;
+	for (int left = (int)text->len, n; left; left -= n, p += n) {
+		n = UTF8_getc(p, left, &c);
+		if (n <= 0 || c > 0x10ffff || (c & ~0x7ffUL) == 0xd800)
 			return false;
-		if (*ret || !der_is(&id, id_common_name, sizeof(id_common_name)))
-			continue;
-		for (size_t i = 0; i < value.len && i + 1 < room; i++) {
-			char c = ((const char *)value.data)[i];
-			ret[i] = c >= 0x20 && c <= 0x7e ? c : '?';
-		}
+	}
+	return true;
+}
+
+/* One attribute of a name, in the strings that names are made of today (X.520; those of two and four bytes a character are not). */
+static bool read_name(struct span *set, struct span *ret_id, struct span *ret_value)
+{
+	struct span pair;
+	uint8_t tag;
+	if (!der_read(set, DER_SEQUENCE, &pair) || !der_read(&pair, DER_OID, ret_id) || !der_read_any(&pair, &tag, ret_value) || pair.len)
+		return false;
+	return tag == DER_UTF8 ? is_utf8(ret_value)
+			       : tag == DER_PRINTABLE || tag == DER_IA5 || tag == DER_T61 || tag == DER_NUMERIC;
+}
+
+/* For messages: with '?' for what is not printable, cut where it is too long. */
+static void keep_name(const struct span *value, char *ret, size_t room)
+{
+	for (size_t i = 0; i < value->len && i + 1 < room; i++) {
+		char c = ((const char *)value->data)[i];
+		ret[i] = c >= 0x20 && c <= 0x7e ? c : '?';
+	}
+}
+
+/* A Name (RFC 5280, 4.1.2.4), of which the first common name that stands first in its set is kept. */
+static bool read_subject(struct span subject, char *ret, size_t room)
+{
+	struct span set, id, value;
+	while (subject.len) {
+		if (!der_read(&subject, DER_SET, &set) || !read_name(&set, &id, &value))
+			return false;
+		if (!*ret && der_is(&id, id_common_name, sizeof(id_common_name)))
+			keep_name(&value, ret, room);
+		while (set.len)
+			if (!read_name(&set, &id, &value))
+				return false;
 	}
 	return true;
 }
@@ -162,7 +191,7 @@ bool csr_parse_with(struct key_checker *c, const void *der, size_t len, struct c
 	struct csr csr = {0};
 	if (!split(der, len, &parts, e) || !spki_parse(parts.spki.data, parts.spki.len, E_CSR, &csr.key, e))
 		return false;
-	if (!read_common_name(parts.subject, csr.common_name, sizeof(csr.common_name)))
+	if (!read_subject(parts.subject, csr.common_name, sizeof(csr.common_name)))
 		return err_set(e, E_CSR, "a subject that is no name");
 	if (!read_attributes(parts.attributes, &csr, e) || !is_signed(c, &parts, &csr.key, e))
 		return false;

@@ -7,7 +7,10 @@
 #define LEVELS_MAX 16
 #define LENGTH_BYTES_MAX 3
 
-enum { DER_BOOLEAN = 0x01, DER_NULL = 0x05, TAG_CONSTRUCTED = 0x20, TAG_CLASS = 0xc0, TAG_NUMBER = 0x1f };
+enum {
+	DER_BOOLEAN = 0x01, DER_NULL = 0x05, DER_ENUMERATED = 0x0a, DER_UNIVERSAL = 0x1c, DER_BMP = 0x1e,
+	TAG_CONSTRUCTED = 0x20, TAG_CLASS = 0xc0, TAG_NUMBER = 0x1f,
+};
 
 static void advance(struct span *in, size_t by)
 {
@@ -124,6 +127,7 @@ static bool primitive_is_canonical(uint8_t tag, const uint8_t *p, size_t len)
 	case DER_BOOLEAN:
 		return len == 1 && (p[0] == 0x00 || p[0] == 0xff);
 	case DER_INTEGER:
+	case DER_ENUMERATED:
 		return integer_is_minimal(p, len);
 	case DER_BIT_STRING:
 		return bits_are_canonical(p, len);
@@ -131,6 +135,10 @@ static bool primitive_is_canonical(uint8_t tag, const uint8_t *p, size_t len)
 		return len == 0;
 	case DER_OID:
 		return oid_is_canonical(p, len);
+	case DER_UNIVERSAL:
+		return len % 4 == 0;
+	case DER_BMP:
+		return len % 2 == 0;
 	case DER_SEQUENCE & ~TAG_CONSTRUCTED:
 	case DER_SET & ~TAG_CONSTRUCTED:
 		return false;

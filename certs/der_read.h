@@ -28,9 +28,9 @@ WARN_UNUSED bool der_read_bits(struct span *in, struct span *ret);
 /* True if the content is these bytes. */
 bool der_is(const struct span *content, const void *bytes, size_t len);
 
-/* True if the bytes are exactly one value of `tag`, and DER all the way down: lengths as above, strings in one piece, INTEGER,
- * BOOLEAN, NULL, OBJECT IDENTIFIER and BIT STRING in their one form, at most 16 levels. The order within a SET is not asked
- * for. */
+/* True if the bytes are exactly one value of `tag`, and DER all the way down: lengths as above, strings in one piece and of whole
+ * characters, INTEGER, ENUMERATED, BOOLEAN, NULL, OBJECT IDENTIFIER and BIT STRING in their one form, at most 16 levels. The order
+ * within a SET is not asked for. */
 bool der_is_canonical(const void *der, size_t len, uint8_t tag);
 
 #endif

@@ -154,12 +154,12 @@ static void challenge_of_64_characters_is_read_and_of_65_refused(void **state)
 }
 
 /* A subject with one RDN, which should be a SET with SEQUENCE { 2.5.4.3, text } in it. */
-static void subject_of(uint8_t rdn_tag, const char *text, size_t len, struct bytes *ret)
+static void subject_of(uint8_t rdn_tag, uint8_t text_tag, const char *text, size_t len, struct bytes *ret)
 {
 	static const uint8_t id[] = {0x06, 0x03, 0x55, 0x04, 0x03};
 	AUTO(bytes) struct bytes value = {0}, pair = {0}, rdn = {0};
 	const struct span content = {text, len};
-	request_der(&value, DER_UTF8, &content, 1);
+	request_der(&value, text_tag, &content, 1);
 	const struct span both[] = {{id, sizeof(id)}, {value.data, value.len}};
 	request_der(&pair, DER_SEQUENCE, both, 2);
 	const struct span one = {pair.data, pair.len};
@@ -176,7 +176,7 @@ static void long_common_name_is_cut(void **state)
 	struct csr csr;
 	memset(name, 'n', sizeof(name));
 	memset(expected, 'n', 64);
-	subject_of(DER_SET, name, sizeof(name), &subject);
+	subject_of(DER_SET, DER_UTF8, name, sizeof(name), &subject);
 	is_read(&(struct request){.key = keys.p256, .subject = {subject.data, subject.len}}, &csr);
 	assert_string_equal(csr.common_name, expected);
 }
@@ -184,8 +184,34 @@ static void long_common_name_is_cut(void **state)
 static void subject_that_is_no_name_is_refused(void **state)
 {
 	AUTO(bytes) struct bytes subject = {0};
-	subject_of(DER_SEQUENCE, "n", 1, &subject);
+	subject_of(DER_SEQUENCE, DER_UTF8, "n", 1, &subject);
 	order_is_refused(&(struct request){.key = keys.p256, .subject = {subject.data, subject.len}}, E_CSR);
+}
+
+static void name_in_todays_strings_is_read_and_in_others_is_refused(void **state)
+{
+	static const struct row {
+		uint8_t tag;
+		const char *text, *expected;	/* NULL: refused */
+	} rows[] = {
+		{DER_UTF8, "unit-\xc3\xa4", "unit-??"}, {0x12, "17", "17"}, {0x13, "unit-1", "unit-1"}, {0x14, "unit-\xe4", "unit-?"},
+		{0x16, "unit@a", "unit@a"},
+		{DER_UTF8, "unit-\xe4", NULL}, {DER_UTF8, "\xc0\xaf", NULL}, {DER_UTF8, "\xed\xa0\x80", NULL},
+		{DER_UTF8, "\xf4\x90\x80\x80", NULL}, {0x1e, "u1", NULL}, {0x1c, "unit", NULL}, {DER_INTEGER, "7", NULL},
+		{DER_OCTET_STRING, "unit-1", NULL},
+	};
+	for (size_t i = 0; i < COUNT_OF(rows); i++) {
+		AUTO(bytes) struct bytes subject = {0};
+		struct csr csr;
+		subject_of(DER_SET, rows[i].tag, rows[i].text, strlen(rows[i].text), &subject);
+		const struct request request = {.key = keys.p256, .subject = {subject.data, subject.len}};
+		if (rows[i].expected) {
+			is_read(&request, &csr);
+			assert_string_equal(csr.common_name, rows[i].expected);
+		} else {
+			order_is_refused(&request, E_CSR);
+		}
+	}
 }
 
 /* ---- whose key ---- */
@@ -479,6 +505,7 @@ int main(void)
 		cmocka_unit_test(challenge_of_64_characters_is_read_and_of_65_refused),
 		cmocka_unit_test(long_common_name_is_cut),
 		cmocka_unit_test(subject_that_is_no_name_is_refused),
+		cmocka_unit_test(name_in_todays_strings_is_read_and_in_others_is_refused),
 		cmocka_unit_test(csr_with_swapped_key_is_refused),
 		cmocka_unit_test(csr_with_any_bit_flipped_is_refused),
 		cmocka_unit_test(csr_cut_anywhere_or_with_bytes_behind_is_refused),

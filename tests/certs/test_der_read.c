@@ -104,6 +104,16 @@ static void bit_strings_of_whole_bytes_only_are_taken(void **state)
 	assert_false(der_is_canonical("\x30\x04\x03\x02\x08\x00", 6, DER_SEQUENCE));
 }
 
+static void strings_are_of_whole_characters(void **state)
+{
+	assert_true(der_is_canonical("\x30\x04\x1e\x02\x00\x61", 6, DER_SEQUENCE));
+	assert_false(der_is_canonical("\x30\x03\x1e\x01\x61", 5, DER_SEQUENCE));
+	assert_true(der_is_canonical("\x30\x06\x1c\x04\x00\x00\x00\x61", 8, DER_SEQUENCE));
+	assert_false(der_is_canonical("\x30\x04\x1c\x02\x00\x61", 6, DER_SEQUENCE));
+	assert_true(der_is_canonical("\x30\x03\x0a\x01\x00", 5, DER_SEQUENCE));
+	assert_false(der_is_canonical("\x30\x04\x0a\x02\x00\x01", 6, DER_SEQUENCE));
+}
+
 static void sixteen_levels_are_canonical_and_one_more_is_not(void **state)
 {
 	for (unsigned levels = 15; levels <= 18; levels++) {
@@ -137,6 +147,7 @@ int main(void)
 		cmocka_unit_test(value_of_another_tag_is_refused_and_left),
 		cmocka_unit_test(integers_that_are_negative_or_not_minimal_are_refused),
 		cmocka_unit_test(bit_strings_of_whole_bytes_only_are_taken),
+		cmocka_unit_test(strings_are_of_whole_characters),
 		cmocka_unit_test(sixteen_levels_are_canonical_and_one_more_is_not),
 		cmocka_unit_test(nothing_is_no_value),
 	};

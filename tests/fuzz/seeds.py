@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
-"""Makes the corpora csr/, ek_cert/ and leaf/ anew with the openssl tool, and a talk about a request: seeds.py. The certificates in them end in a
-thousand years."""
+"""Makes the corpora csr/, ek_cert/, request/ and leaf/ anew with the openssl tool, and a talk about a request: seeds.py. The
+certificates in them end in a thousand years."""
 import pathlib
 import subprocess
 import tempfile
@@ -122,6 +122,55 @@ def make_ek_cert(m):
     yield "no_endorsement", makers + m.certify("p256.key", "issuing", "issuing", config="p256.cnf")
 
 
+def header(der):
+    """The bytes of tag and length in front of a value, and those of its content."""
+    size = der[1]
+    return (2, size) if size < 0x80 else (2 + size - 0x80, int.from_bytes(der[2:2 + size - 0x80], "big"))
+
+
+def first_value(der):
+    """The first value inside a DER value, with its tag and length."""
+    inside = der[header(der)[0]:]
+    return inside[:sum(header(inside))]
+
+
+def without_lengths(der):
+    """DER as fuzz_request.c takes it too."""
+    out = b""
+    while der:
+        start, size = header(der)
+        inside, tag = der[start:start + size], der[:1]
+        out += tag + without_lengths(inside) + b"\0" if tag[0] & 0x20 else tag + bytes([size]) + inside
+        der = der[start + size:]
+    return out
+
+
+def make_request(m):
+    """What is signed of requests for the key whose private key is 1; which algorithm signs is the first byte."""
+    secret = 31 * b"\0" + b"\1"
+    (m.dir / "one.der").write_bytes(bytes.fromhex("30310201010420") + secret + bytes.fromhex("a00a06082a8648ce3d030107"))
+    m.openssl("ec", "-inform", "DER", "-in", "one.der", "-out", "one.key")
+
+    def info(key, *more, algorithm=0):
+        return bytes([algorithm]) + first_value(m.csr(key, *more))
+
+    def values(key, *more, algorithm=0x80):
+        return bytes([algorithm]) + without_lengths(first_value(m.csr(key, *more)))
+
+    yield "p256", info("one.key")
+    yield "sha384", info("one.key", "-subj", "/", algorithm=1)
+    yield "null_parameters", info("one.key", "-subj", "/CN=unit-1", algorithm=5)
+    yield "sha1", info("one.key", "-subj", "/CN=unit-1", algorithm=3)
+    yield "names", info("one.key", "-utf8", "-multivalue-rdn", "-subj", "/C=DE+O=Acme\u00e4/OU=x+CN=second/CN=unit-1/emailAddress=a@b.example")
+    yield "extensions", info("one.key", "-addext", "subjectAltName=DNS:unit", "-addext", "basicConstraints=CA:TRUE")
+    yield "compressed", info(m.encoded("one.key", "compressed", "named_curve"))
+    yield "explicit", info(m.encoded("one.key", "uncompressed", "explicit"))
+    yield "values", values("one.key")
+    yield "values_names", values("one.key", "-utf8", "-multivalue-rdn", "-subj", "/C=DE+O=Acme\u00e4/CN=unit-1/emailAddress=a@b.example",
+                                 algorithm=0x82)
+    yield "values_compressed", values(m.encoded("one.key", "compressed", "named_curve"), "-addext", "subjectAltName=DNS:unit")
+
+
 def make_leaf(_):
     """Orders: CA, serial number, seconds from 1950 and milliseconds, days, the key as it is drawn, how the id is taken, the id."""
     def order(ca, seconds, days, key, text, serial=bytes(range(1, 17)), ms=0):
@@ -142,7 +191,7 @@ def make_leaf(_):
 
 
 def main():
-    for name, make in (("csr", make_csr), ("ek_cert", make_ek_cert), ("tpm2", make_tpm2), ("leaf", make_leaf)):
+    for name, make in (("csr", make_csr), ("ek_cert", make_ek_cert), ("tpm2", make_tpm2), ("request", make_request), ("leaf", make_leaf)):
         (HERE / name).mkdir(exist_ok=True)
         with tempfile.TemporaryDirectory() as directory:
             for seed, content in make(Maker(directory)):
