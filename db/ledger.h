@@ -2,7 +2,9 @@
 /* The ledger: one SQLite file (WAL, synchronous=FULL, STRICT tables) that holds jobs, identities, certificates and the
  * audit log.
  *
- * A change is a transaction: ledger_begin takes the ledger's lock and ledger_commit returns only when it is on disk.
+ * A change is a transaction: ledger_begin takes the ledger's lock and ledger_commit returns only when it is on disk. Threads
+ * that wait for each other share one sync (db/transaction.c); so between the two a thread waits for nobody, and takes no lock
+ * that it still has at ledger_commit.
  * Everything that a step does (its job row, its audit entries) goes into one transaction. A ledger is used by many
  * threads of one process and by no other writing process (E_DB_LOCKED); readers such as `station audit verify` open it
  * read-only beside it. The schema is db/schema/NNN_*.sql, one file per version, walked forward at open; a newer version
@@ -51,7 +53,7 @@ WARN_UNUSED bool ledger_remember(struct ledger *l, const char *name, const char 
 WARN_UNUSED bool ledger_recall(struct ledger *l, const char *name, struct bytes *ret, struct err *e);
 
 WARN_UNUSED bool ledger_begin(struct ledger *l, struct err *e);
-/* On failure everything of the transaction is undone. */
+/* On failure everything of the transaction is undone, and so are those that shared its sync: all are told. */
 WARN_UNUSED bool ledger_commit(struct ledger *l, struct err *e);
 /* Undoes; for error paths, so it keeps *e of the caller. */
 void ledger_rollback(struct ledger *l);

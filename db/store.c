@@ -34,7 +34,10 @@ static enum err_code code_of(struct ledger *l, int rc)
 
 bool store_fail(struct ledger *l, int rc, const char *doing, struct err *e)
 {
-	return err_native(e, code_of(l, rc), sqlite3_extended_errcode(l->db), "%s: %s", doing, sqlite3_errmsg(l->db));
+	err_native(e, code_of(l, rc), sqlite3_extended_errcode(l->db), "%s: %s", doing, sqlite3_errmsg(l->db));
+	if (l->in_transaction && sqlite3_get_autocommit(l->db))
+		l->group.undone_by = *e;
+	return false;
 }
 
 bool store_exec(struct ledger *l, const char *sql, struct err *e)
@@ -43,23 +46,23 @@ bool store_exec(struct ledger *l, const char *sql, struct err *e)
 	return rc == SQLITE_OK || store_fail(l, rc, sql, e);
 }
 
-static bool is_owner(struct ledger *l)
+bool store_is_owner(struct ledger *l)
 {
 	return atomic_load(&l->owner) == (uintptr_t)pthread_self();
 }
 
 bool store_in_transaction(struct ledger *l)
 {
-	return is_owner(l) && l->in_transaction;
+	return store_is_owner(l) && l->in_transaction;
 }
 
-static void take(struct ledger *l)
+void store_take(struct ledger *l)
 {
 	pthread_mutex_lock(&l->mutex);
 	atomic_store(&l->owner, (uintptr_t)pthread_self());
 }
 
-static void give(struct ledger *l)
+void store_give(struct ledger *l)
 {
 	atomic_store(&l->owner, 0);
 	pthread_mutex_unlock(&l->mutex);
@@ -77,7 +80,7 @@ static struct statement *statement_slot(struct ledger *l, const char *sql)
 static bool take_statement(struct ledger *l, const char *sql, struct query *q, struct err *e)
 {
 	struct statement *s = statement_slot(l, sql);
-	assert(is_owner(l) && s);
+	assert(store_is_owner(l) && s);
 	if (!s->sql) {
 		int rc = sqlite3_prepare_v3(l->db, sql, -1, SQLITE_PREPARE_PERSISTENT, &s->stmt, NULL);
 		if (rc != SQLITE_OK)
@@ -90,8 +93,7 @@ static bool take_statement(struct ledger *l, const char *sql, struct query *q, s
 	return true;
 }
 
-/* BEGIN and its like, without parsing them each time. */
-static bool run_cached(struct ledger *l, const char *sql, struct err *e)
+bool store_run(struct ledger *l, const char *sql, struct err *e)
 {
 	AUTO(query) struct query q = {0};
 	return take_statement(l, sql, &q, e) && query_run(&q, e);
@@ -99,11 +101,12 @@ static bool run_cached(struct ledger *l, const char *sql, struct err *e)
 
 bool reading_open(struct ledger *l, struct reading *r, struct err *e)
 {
-	if (is_owner(l))
+	if (store_is_owner(l))
 		return true;
-	take(l);
-	if (!run_cached(l, "BEGIN", e)) {
-		give(l);
+	store_take(l);
+	transaction_settle(l);
+	if (!store_run(l, "BEGIN", e)) {
+		store_give(l);
 		return false;
 	}
 	r->l = l;
@@ -117,7 +120,7 @@ void reading_fini(struct reading *r)
 	/* An error may have ended the transaction already. */
 	if (!sqlite3_get_autocommit(r->l->db))
 		sqlite3_exec(r->l->db, "ROLLBACK", NULL, NULL, NULL);
-	give(r->l);
+	store_give(r->l);
 	r->l = NULL;
 }
 
@@ -129,7 +132,7 @@ bool query_open(struct ledger *l, const char *sql, struct query *q, struct err *
 		return true;
 	assert(l->in_transaction);
 	/* Without this, what follows an error that undid the transaction would be committed alone. */
-	return !sqlite3_get_autocommit(l->db) || err_set(e, E_DB, "the transaction was undone after an error");
+	return transaction_is_open(l, e);
 }
 
 void query_fini(struct query *q)
@@ -193,41 +196,4 @@ bool query_run(struct query *q, struct err *e)
 {
 	bool row;
 	return query_next(q, &row, e);
-}
-
-bool ledger_begin(struct ledger *l, struct err *e)
-{
-	assert(l->writer && !is_owner(l));
-	take(l);
-	if (!run_cached(l, "BEGIN IMMEDIATE", e)) {
-		give(l);
-		return false;
-	}
-	l->in_transaction = true;
-	l->edge_before = l->edge;
-	return true;
-}
-
-void ledger_rollback(struct ledger *l)
-{
-	assert(store_in_transaction(l));
-	if (!sqlite3_get_autocommit(l->db))
-		sqlite3_exec(l->db, "ROLLBACK", NULL, NULL, NULL);
-	l->edge = l->edge_before;
-	l->in_transaction = false;
-	give(l);
-}
-
-bool ledger_commit(struct ledger *l, struct err *e)
-{
-	assert(store_in_transaction(l));
-	bool ok = sqlite3_get_autocommit(l->db) ? err_set(e, E_DB, "the transaction was undone after an error")
-						: run_cached(l, "COMMIT", e);
-	if (!ok) {
-		ledger_rollback(l);
-		return false;
-	}
-	l->in_transaction = false;
-	give(l);
-	return true;
 }

@@ -32,6 +32,14 @@ struct ledger {
 	char origin[ORIGIN_MAX];
 	struct merkle_edge edge;	/* of the writer: the tree with what the transaction appended so far */
 	struct merkle_edge edge_before;	/* as it was at ledger_begin, for a rollback */
+	struct group {	/* transaction.c */
+		atomic_uint coming;	/* threads that wait to begin */
+		struct member *member;	/* who waits to be on disk, the last first; NULL if nobody does */
+		unsigned count;
+		bool nested;	/* the owner's transaction is a savepoint behind theirs */
+		struct merkle_edge edge_before;	/* as it was before the first of them */
+		struct err undone_by;	/* after which SQLite undid it all by itself */
+	} group;
 	struct statement {
 		const char *sql;	/* static text; its address is the key */
 		sqlite3_stmt *stmt;
@@ -42,6 +50,18 @@ struct ledger {
 bool store_fail(struct ledger *l, int rc, const char *doing, struct err *e);
 /* Runs statements that answer nothing. */
 WARN_UNUSED bool store_exec(struct ledger *l, const char *sql, struct err *e);
+
+/* The same for a literal, which is parsed once: BEGIN and its like. By the owner. */
+WARN_UNUSED bool store_run(struct ledger *l, const char *sql, struct err *e);
+
+/* Makes the calling thread the owner, and ends that. */
+void store_take(struct ledger *l);
+void store_give(struct ledger *l);
+bool store_is_owner(struct ledger *l);
+/* By an owner that is not in a transaction: puts on disk what others wait for, so that nobody sees what is not. (transaction.c) */
+void transaction_settle(struct ledger *l);
+/* False where SQLite undid the transaction by itself: says after which error. (transaction.c) */
+WARN_UNUSED bool transaction_is_open(struct ledger *l, struct err *e);
 
 /* True if the calling thread is between ledger_begin and ledger_commit. */
 bool store_in_transaction(struct ledger *l);
