@@ -33,7 +33,8 @@ struct count_setup {
 	uint8_t issuer[SHA256_SIZE];	/* the issuing CA's public key: what was counted under another is not known */
 };
 
-/* Without an anchor the memory is made if it is absent; with one count_begin makes it, and from then on it is nothing without it. E_SIGNER_STATE, E_ANCHOR, E_TOKEN_GONE. */
+/* Without an anchor the memory is made if it is absent; with one count_begin makes it, and from then on it is nothing without its
+ * anchor. E_SIGNER_STATE, E_ANCHOR, E_TOKEN_GONE. */
 WARN_UNUSED bool count_open(struct count *c, const struct count_setup *setup, struct err *e);
 /* Gives back what is leased and not used. What fails here is found at the next opening. */
 void count_close(struct count *c);
@@ -54,8 +55,8 @@ struct counting {
 	bool replaces;				/* draws on the order's own allowance for that */
 };
 bool count_knows(const struct count *c, const struct counting *what);
-/* Counts it unless it is known, and adopts the head: on disk when this returns. E_ORDER_SPENT, E_DB_FULL, E_ORDER_TERMS (as many
- * orders as there is room for), E_SIGNER_STATE, E_TOKEN_GONE, E_ANCHOR. */
+/* Counts it unless it is known, and adopts the head: on disk when this returns. E_RECEIPT (an index beyond 2^36), E_ORDER_SPENT,
+ * E_DB_FULL, E_ORDER_TERMS (as many orders as there is room for), E_SIGNER_STATE, E_TOKEN_GONE, E_ANCHOR. */
 WARN_UNUSED bool count_identity(struct count *c, const struct counting *what, struct err *e);
 /* Only adopts a head. E_SIGNER_STATE. */
 WARN_UNUSED bool count_head(struct count *c, uint64_t size, const struct merkle_hash *root, struct err *e);

@@ -310,6 +310,23 @@ static void memory_that_belongs_to_an_anchor_is_nothing_without_it(void **state)
 	CHECK_OK(take(b, false, &e), e);
 }
 
+/* A mark that no file system would write, in the memory: the signer could never be opened again. */
+static void index_beyond_all_logs_is_refused_before_it_is_remembered(void **state)
+{
+	struct bench *b = *state;
+	struct err e = {0};
+	CHECK_OK(start(b, &e), e);
+	for (int bit = 37; bit < 64; bit++) {
+		const struct counting far = intent_at(b, (uint64_t)1 << bit);
+		CHECK_FAILS(count_identity(&b->count, &far, &e), E_RECEIPT, e);
+	}
+	const struct counting last = intent_at(b, (uint64_t)1 << 36);
+	CHECK_OK(count_identity(&b->count, &last, &e), e);
+	end(b);
+	CHECK_OK(start(b, &e), e);
+	assert_true(count_knows(&b->count, &last));
+}
+
 /* ---- whatever happens ---- */
 
 #define COPIES 6
@@ -412,6 +429,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(an_older_one_of_an_amended_order_is_refused, bench_open, bench_close),
 		cmocka_unit_test_setup_teardown(what_was_practised_is_not_free_in_production, bench_open, bench_close),
 		cmocka_unit_test_setup_teardown(memory_that_belongs_to_an_anchor_is_nothing_without_it, bench_open, bench_close),
+		cmocka_unit_test_setup_teardown(index_beyond_all_logs_is_refused_before_it_is_remembered, bench_open, bench_close),
 		cmocka_unit_test_setup_teardown(a_spare_with_the_old_lines_files_gets_nothing_of_its_lease, bench_open, bench_close),
 		cmocka_unit_test(whatever_is_cut_off_or_put_back_the_order_holds),
 	};
