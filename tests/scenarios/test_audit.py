@@ -3,10 +3,12 @@
 """What leaves the line's audit log: the auditor's page, command by command, at a real line on two days; and exports that are cut off."""
 import base64
 import contextlib
+import fcntl
 import json
 import os
 import pathlib
 import re
+import resource
 import shutil
 import sqlite3
 import subprocess
@@ -17,7 +19,7 @@ import unittest
 from case import SERIAL, Case
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "sim"))
-from sim import SOURCE, built  # noqa: E402
+from sim import SOURCE, built, wait_until  # noqa: E402
 from trail import Trail, leaf_hash, root, write_tiles  # noqa: E402
 
 
@@ -224,6 +226,24 @@ class CutOff(unittest.TestCase):
                 self.assertIn(now, (seen, size))
                 seen = now
             self.assertIn("seen before  %d\nentries      %d\n" % (seen, size), trail.verb(*words))
+
+    def test_a_witness_with_his_key_in_hand_leaves_no_core(self):
+        with Trail() as trail:
+            witness, tiles = trail.dir / "witness", trail.dir / "tiles"
+            trail.fill(1)
+            trail.export(tiles)
+            trail.verb("witness", "init", witness, "--name", "witness.test", "--passphrase", trail.passphrase)
+            trail.verb("witness", "watch", witness, trail.vkey)
+            held = os.open(witness, os.O_RDONLY)
+            fcntl.flock(held, fcntl.LOCK_EX)    # it waits for its turn
+            most = resource.getrlimit(resource.RLIMIT_CORE)[1]
+            child = subprocess.Popen([built("station/cmd/station"), "witness", "cosign", witness, tiles, "--passphrase", trail.passphrase,
+                                      "--out", trail.dir / "cosigned"], stdout=subprocess.DEVNULL,
+                                     preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_CORE, (most, most)))
+            limits = pathlib.Path("/proc/%d/limits" % child.pid)
+            wait_until(lambda: re.search(r"Max core file size +0 +0 ", limits.read_text()), 20, "no core file")
+            os.close(held)
+            self.assertEqual(child.wait(), 0)
 
     def test_an_export_goes_on_beside_an_archive_and_does_not_begin_behind_one(self):
         with Trail() as trail:
