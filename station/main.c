@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The table of subcommands, and what their exit codes mean: 0 done, 1 failed, 2 not understood, 3 the line is not fit,
  * 4 the line must be started again. */
+#include "station/base/lockdown.h"
 #include "station/base/log.h"
 #include "station/cmd/cmd.h"
 
@@ -64,7 +65,8 @@ static int run(int argc, char **argv)
 		int words = matches(commands[i]->name, argc, argv);
 		if (!words)
 			continue;
-		int code = commands[i]->run(argc - words, argv + words, &e);
+		/* Any verb may come to hold a secret. */
+		int code = lockdown_no_core(&e) ? commands[i]->run(argc - words, argv + words, &e) : EXIT_FAILED;
 		if (e.code != E_NONE)
 			print_error(&e);
 		return e.code == E_USAGE ? EXIT_USAGE : code;
