@@ -201,13 +201,31 @@ static bool not_as_it_would_be_written(X509_REQ *q, const struct der *d)
 	return differs;
 }
 
+static void split(const struct der *d, struct span *ret_subject, struct span *ret_spki)
+{
+	struct span in = {d->data, d->len}, whole, info, version;
+	must(der_read(&in, DER_SEQUENCE, &whole) && der_read(&whole, DER_SEQUENCE, &info) && der_read(&info, DER_INTEGER, &version) &&
+	     der_read(&info, DER_SEQUENCE, ret_subject) && der_read(&info, DER_SEQUENCE, ret_spki));
+}
+
+static bool with_a_name_of_nothing(X509_REQ *q, const struct der *d)
+{
+	struct span subject, spki, set;
+	split(d, &subject, &spki);
+	while (subject.len) {
+		must(der_read(&subject, DER_SET, &set));
+		if (!set.len)
+			return true;
+	}
+	return false;
+}
+
 /* Whose last byte would not be one. */
 static bool with_a_key_of_odd_bits(X509_REQ *q, const struct der *d)
 {
-	struct span in = {d->data, d->len}, whole, info, left, spki, bits;
-	must(der_read(&in, DER_SEQUENCE, &whole) && der_read(&whole, DER_SEQUENCE, &info) && der_read(&info, DER_INTEGER, &left) &&
-	     der_read(&info, DER_SEQUENCE, &left) && der_read(&info, DER_SEQUENCE, &spki) && der_read(&spki, DER_SEQUENCE, &left) &&
-	     der_read(&spki, DER_BIT_STRING, &bits));
+	struct span subject, spki, algorithm, bits;
+	split(d, &subject, &spki);
+	must(der_read(&spki, DER_SEQUENCE, &algorithm) && der_read(&spki, DER_BIT_STRING, &bits));
 	return bits.len && *(const uint8_t *)bits.data != 0;
 }
 
@@ -277,8 +295,11 @@ typedef bool refusal(X509_REQ *q, const struct der *d);
 
 static bool refusal_is_known(X509_REQ *q, const struct der *d)
 {
-	static refusal *const kinds[] = {too_long, not_der_all_the_way_down, not_as_it_would_be_written, of_another_version, with_a_key_of_odd_bits, without_the_field_of_attributes,
-					 signed_otherwise, on_a_curve_by_parameters, with_other_than_one_password, with_a_name_in_other_strings};
+	static refusal *const kinds[] = {
+		too_long, not_der_all_the_way_down, not_as_it_would_be_written, of_another_version, with_a_name_of_nothing,
+		with_a_name_in_other_strings, with_a_key_of_odd_bits, on_a_curve_by_parameters, without_the_field_of_attributes,
+		with_other_than_one_password, signed_otherwise,
+	};
 	for (size_t i = 0; i < COUNT_OF(kinds); i++)
 		if (kinds[i](q, d))
 			return true;
