@@ -2,11 +2,12 @@
 # SPDX-License-Identifier: Apache-2.0
 """Runs every benchmark that is built: one line per measurement, with its ratio to the limit of the same run.
 
-    bench.py --build DIR [--json]
+    bench.py --build DIR [--json] [--full] [NAME…]
 
 A benchmark is a program DIR/tests/bench/bench_NAME that speaks as tests/bench/bench.h says; where a run_bench_NAME.py stands beside
-this file, that starts it (with the devices that it needs). They run one after another. With --json each measurement is the JSON
-object as the benchmark gave it. Status: 0; 1 if a ratio is more than 10 % below its floor, or a benchmark fails or measures
+this file, that starts it (with the devices that it needs). They run one after another; with NAMEs only those. With --json each
+measurement is the JSON object as the benchmark gave it. --full is passed on: the sizes that are too long or too big for every day,
+ten million entries and a million leaves. Status: 0; 1 if a ratio is more than 10 % below its floor, or a benchmark fails or measures
 nothing.
 """
 import argparse
@@ -19,17 +20,21 @@ import sys
 HERE = pathlib.Path(__file__).resolve().parent
 MARGIN = 0.9  # of the floor; bench.c has the same
 LIMIT_S = 600  # of one benchmark
+LIMIT_FULL_S = 3600
 
 
 class Failed(Exception):
     pass
 
 
-def programs(build):
+def programs(build, names):
     found = sorted(p for p in (build / "tests" / "bench").glob("bench_*") if p.is_file() and os.access(p, os.X_OK))
     if not found:
         raise Failed(f"no benchmarks in {build}/tests/bench")
-    return found
+    unknown = [name for name in names if f"bench_{name}" not in [p.name for p in found]]
+    if unknown:
+        raise Failed(f"no benchmark {unknown[0]}")
+    return [p for p in found if not names or p.name[len("bench_"):] in names]
 
 
 def measurement(line):
@@ -46,13 +51,13 @@ def measurement(line):
     return m
 
 
-def run(program, build):
+def run(program, build, full):
     """The measurements of one program. Its own status says the same as the ratios, or that it could not measure."""
     starter = HERE / f"run_{program.name}.py"
-    command = ([sys.executable, str(starter)] if starter.exists() else []) + [str(program), "--json"]
+    command = ([sys.executable, str(starter)] if starter.exists() else []) + [str(program), "--json"] + ["--full"] * full
     env = dict(os.environ, STATION_BUILD=str(build))
     try:
-        done = subprocess.run(command, stdout=subprocess.PIPE, env=env, cwd=build, timeout=LIMIT_S, text=True, check=False)
+        done = subprocess.run(command, stdout=subprocess.PIPE, env=env, cwd=build, timeout=LIMIT_FULL_S if full else LIMIT_S, text=True, check=False)
     except (OSError, subprocess.TimeoutExpired) as e:
         raise Failed(str(e)) from e
     found = [measurement(line) for line in done.stdout.splitlines()]
@@ -77,15 +82,17 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--build", type=pathlib.Path, required=True, metavar="DIR")
     parser.add_argument("--json", action="store_true")
+    parser.add_argument("--full", action="store_true")
+    parser.add_argument("names", nargs="*", metavar="NAME")
     args = parser.parse_args()
     build, good = args.build.resolve(), True
     try:
-        to_run = programs(build)
+        to_run = programs(build, args.names)
     except Failed as e:
         sys.exit(f"bench.py: {e}")
     for program in to_run:
         try:
-            for m in run(program, build):
+            for m in run(program, build, args.full):
                 print(json.dumps(m, separators=(",", ":")) if args.json else columns(m), flush=True)
                 good = good and not is_low(m)
         except Failed as e:

@@ -3,6 +3,7 @@
  *	upload.bulk_0ms, upload.bulk_50ms	the uplink as it is (bulks of ten, several in flight, every answer written into the ledger) against
  *						the same client that creates one after another and writes nothing down, in turns, at 0 and at
  *						50 ms until each answer
+ *	upload.rss	resident at most when SHORT were up, against that when LONG more were, or FULL with --full
  *	upload.throttled	the uplink at its own share of 90 % and with 1 % faults, against what the throttle allows in that time
  *
  * bench_upload PLAIN SLOW THROTTLED OPERATIONS: three directories with endpoint, ca and connection (file names), and what the
@@ -17,10 +18,14 @@
 #include <limits.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/resource.h>
 
 #define ROUNDS 5
 #define BULK_ROWS 400
 #define SINGLE_ROWS 40
+#define SHORT 3000	/* what fills SQLite's cache */
+#define LONG 9000
+#define FULL 60000
 #define IN_FLIGHT 8
 #define UNPACED 100000000u
 /* 34 on a two-core virtual machine that others used too; eight bulks of ten in flight could be 80, but the emulator is one thread. */
@@ -135,6 +140,27 @@ static bool compare(struct site *s, const char *name, double floor, bool json, b
 	return true;
 }
 
+static double most_mib(void)
+{
+	struct rusage used;
+	getrusage(RUSAGE_SELF, &used);
+	return (double)used.ru_maxrss / 1024;
+}
+
+static bool memory(struct site *s, unsigned rows, bool json, bool *ret_good, struct err *e)
+{
+	double rate = 0;
+	char against[64];
+	if (!drain(s, SHORT, &rate, e))
+		return err_in(e, "upload.rss");
+	double before = most_mib();
+	if (!drain(s, rows, &rate, e))
+		return err_in(e, "upload.rss");
+	snprintf(against, sizeof(against), "when %u are up", rows);
+	*ret_good &= bench_print(&(struct bench){"upload.rss", before, "MiB of 3000", against, most_mib(), 0.91}, json);
+	return true;
+}
+
 static bool throttled(struct site *s, unsigned per_minute, bool json, bool *ret_good, struct err *e)
 {
 	double rate = 0;
@@ -149,6 +175,7 @@ int main(int argc, char **argv)
 	struct site site[3] = {0};
 	struct err e = {0};
 	bool json = bench_wants_json(argc, argv), good = true;
+	unsigned rows = argc > 5 && !strcmp(argv[argc - 1], "--full") ? FULL : LONG;
 	if (argc < 5) {
 		fprintf(stderr, "bench_upload PLAIN SLOW THROTTLED OPERATIONS\n");
 		return 2;
@@ -156,7 +183,8 @@ int main(int argc, char **argv)
 	unsigned per_minute = (unsigned)strtoul(argv[4], NULL, 10);
 	bool ok = http_start(&e) && site_open(&site[0], argv[1], UNPACED, &e) && site_open(&site[1], argv[2], UNPACED, &e) &&
 		  site_open(&site[2], argv[3], per_minute / 10 * 9, &e) && compare(&site[0], "upload.bulk_0ms", 0, json, &good, &e) &&
-		  compare(&site[1], "upload.bulk_50ms", FLOOR_50MS, json, &good, &e) && throttled(&site[2], per_minute, json, &good, &e);
+		  memory(&site[0], rows, json, &good, &e) && compare(&site[1], "upload.bulk_50ms", FLOOR_50MS, json, &good, &e) &&
+		  throttled(&site[2], per_minute, json, &good, &e);
 	for (size_t i = 0; i < COUNT_OF(site); i++)
 		dps_close(site[i].dps);
 	http_stop();

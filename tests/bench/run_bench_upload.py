@@ -40,7 +40,8 @@ def calls(place):
 with Bench(devices=1, usb=False) as bench:
     places = [service(bench, "plain")[0], service(bench, "slow")[0]]
     throttled, process = service(bench, "throttled", "--throttle", "--throttle-operations", OPERATIONS, "--fault-rate", "0.01")
-    status = subprocess.run([str(pathlib.Path(sys.argv[1]).resolve()), *places, throttled, str(OPERATIONS), *sys.argv[2:]], cwd=bench.dir, timeout=280).returncode
+    status = subprocess.run([str(pathlib.Path(sys.argv[1]).resolve()), *places, throttled, str(OPERATIONS), *sys.argv[2:]], cwd=bench.dir,
+                            timeout=3600 if "--full" in sys.argv else 280).returncode
     process.stop()
     if status not in (0, 1):
         sys.exit(status)

@@ -83,6 +83,19 @@ class BenchTest(unittest.TestCase):
             self.program("bench_x", bad)
             self.assertEqual(self.run_bench().returncode, 1, bad)
 
+    def test_only_what_is_named_is_run(self):
+        self.program("bench_a", line(0.9, 0.8, "a.good"))
+        self.program("bench_b", line(0.9, 0.8, "b.good"))
+        self.assertEqual([x.split()[0] for x in self.run_bench("b").stdout.splitlines()], ["b.good"])
+        self.assertEqual(self.run_bench("b", "c").returncode, 1)
+
+    def test_the_long_form_is_passed_on(self):
+        path = self.bench / "bench_x"
+        path.write_text('#!/bin/sh\n[ "$*" = "--json --full" ] || exit 9\necho \'%s\'\n' % line(0.9, 0.8), encoding="utf-8")
+        path.chmod(0o755)
+        self.assertEqual(self.run_bench("--full").returncode, 0)
+        self.assertEqual(self.run_bench().returncode, 1)
+
     def test_a_build_without_benchmarks_fails(self):
         self.assertEqual(self.run_bench().returncode, 1)
 
