@@ -17,9 +17,9 @@ static void close_signer(struct signing *s)
 	s->fd = -1;
 }
 
-static bool ask_order(struct signing *s, struct order_reply *ret, struct err *e)
+static bool ask_order(struct signing *s, const struct order_request *order, struct order_reply *ret, struct err *e)
 {
-	return signer_client_order(s->fd, clock_steady_ms() + s->patience_ms, &s->order, ret, e);
+	return signer_client_order(s->fd, clock_steady_ms() + s->patience_ms, order, ret, e);
 }
 
 /* The order that is worked on, to a signer that is new. One that has ended meanwhile is found when a unit asks under it. */
@@ -27,7 +27,7 @@ static bool hand_order(struct signing *s, struct err *e)
 {
 	struct order_reply ignored;
 	struct err why = {0};
-	if (!s->order.len || ask_order(s, &ignored, &why))
+	if (!s->order.len || ask_order(s, &s->order, &ignored, &why))
 		return true;
 	if (why.code == E_ORDER_TERMS)
 		return true;
@@ -225,11 +225,11 @@ static bool ask_signer(struct signing *s, question *ask, void *ctx, struct err *
 /* ---- orders ---- */
 
 /* An order says nothing of the log, so the head stays what it was. */
-static bool ask_order_locked(struct signing *s, struct order_reply *ret, struct err *e)
+static bool ask_order_locked(struct signing *s, const struct order_request *order, struct order_reply *ret, struct err *e)
 {
 	for (int i = 0; i < 2; i++) {
 		err_clear(e);
-		if ((s->fd >= 0 || start(s, e)) && ask_order(s, ret, e))
+		if ((s->fd >= 0 || start(s, e)) && ask_order(s, order, ret, e))
 			return true;
 		if (is_done_for(e))
 			close_signer(s);
@@ -239,19 +239,21 @@ static bool ask_order_locked(struct signing *s, struct order_reply *ret, struct 
 	return false;
 }
 
+/* One that is refused leaves the one that is worked on as it is. */
 bool signing_order(struct signing *s, const void *note, size_t len, struct order_reply *ret, struct err *e)
 {
 	struct order_terms terms;
+	struct order_request req = {.len = (uint32_t)len};
 	if (!order_note_read(note, len, &terms, e))
 		return false;
+	memcpy(req.note, note, len);
 	pthread_mutex_lock(&s->lock);
-	memcpy(s->order_number, terms.number, sizeof(s->order_number));
-	s->order = (struct order_request){.len = (uint32_t)len};
-	memcpy(s->order.note, note, len);
-	bool ok = ask_order_locked(s, ret, e);
-	if (!ok)
-		s->order.len = 0;
-	s->left = ok ? *ret : (struct order_reply){0};
+	bool ok = ask_order_locked(s, &req, ret, e);
+	if (ok) {
+		memcpy(s->order_number, terms.number, sizeof(s->order_number));
+		s->order = req;
+		s->left = *ret;
+	}
 	pthread_mutex_unlock(&s->lock);
 	return ok;
 }

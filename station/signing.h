@@ -33,7 +33,8 @@ void signing_close(struct signing *s);
  * how many. */
 size_t signing_chain(const struct signing *s, struct bytes *ret);
 
-/* Hands the signer an order's note (certs/order_note.h), and to each signer that follows; *ret says what is left. Where
+/* Hands the signer an order's note (certs/order_note.h), and to each signer that follows, unless it is refused; *ret says what is
+ * left. Where
  * orders are not signed here the signer says so: E_ORDER_UNSIGNED. */
 WARN_UNUSED bool signing_order(struct signing *s, const void *note, size_t len, struct order_reply *ret, struct err *e);
 /* What the signer said last of the order that is worked on; false where there is none that it counts. */

@@ -18,7 +18,7 @@
 
 #define SIGNERS 4
 #define PATIENCE_MS 20000
-enum { READY = 1, LEAF };	/* messages of a signer: certs/signer_child.c */
+enum { READY = 1, LEAF, ORDER = 5 };	/* messages of a signer: certs/signer_child.c */
 
 enum part { ANSWERS, IS_SILENT, DIES };
 
@@ -36,6 +36,7 @@ struct hall {
 	struct part_of part[SIGNERS];
 	int signer[SIGNERS], count;	/* their ends; what a silent one was asked last */
 	struct leaf_request late[SIGNERS];
+	char order[SIGNERS][ORDER_NOTE_MAX];	/* what they were handed first */
 	struct ledger *ledger;
 	struct signing signing;
 };
@@ -48,13 +49,30 @@ static bool answer(int fd, const struct leaf_request *req)
 	return wire_send(fd, LEAF, &leaf, sizeof(leaf), clock_steady_ms() + PATIENCE_MS, &e);
 }
 
+/* One that says "refused" is. */
+static bool take_order(struct hall *h, int n, const struct wire_msg *m)
+{
+	struct order_request req;
+	struct order_reply left = {.allowed = 1};
+	struct err e = {0}, why = {0};
+	memcpy(&req, m->data, sizeof(req));
+	if (!h->order[n][0])
+		memcpy(h->order[n], req.note, req.len);
+	if (!memmem(req.note, req.len, "refused", 7))
+		return wire_send(h->signer[n], ORDER, &left, sizeof(left), clock_steady_ms() + PATIENCE_MS, &e);
+	err_set(&why, E_ORDER_TERMS, "refused");
+	return wire_send_err(h->signer[n], &why, clock_steady_ms() + PATIENCE_MS, &e);
+}
+
 /* True as long as this signer goes on. */
 static bool serve(struct hall *h, int n)
 {
 	struct wire_msg m;
 	struct err e = {0};
-	if (!wire_recv(h->signer[n], &m, WIRE_FOREVER, &e) || m.type != LEAF)
+	if (!wire_recv(h->signer[n], &m, WIRE_FOREVER, &e))
 		return false;
+	if (m.type == ORDER)
+		return take_order(h, n, &m);
 	memcpy(&h->late[n], m.data, sizeof(h->late[n]));
 	return h->part[n].part == ANSWERS && answer(h->signer[n], &h->late[n]);
 }
@@ -171,10 +189,40 @@ static void signer_of_another_ca_is_asked_nothing(void **state)
 	assert_int_equal(leaf.der[0], 3);
 }
 
+static bool hand_in(struct hall *h, const char *number, struct bytes *text, struct err *e)
+{
+	struct order_terms terms = {.product = "p", .profile = "p", .station = "s", .count = 1, .until_ms = CLOCK_DAY_MS - 1};
+	struct order_reply left;
+	strcpy(terms.number, number);
+	return order_note_text(&terms, text, e) && signing_order(&h->signing, text->data, text->len, &left, e);
+}
+
+static void order_that_is_refused_leaves_the_one_that_is_worked_on(void **state)
+{
+	struct hall *h = *state;
+	struct err e = {0};
+	struct leaf_reply leaf;
+	struct order_reply left;
+	AUTO(bytes) struct bytes good = {0}, bad = {0};
+	open_line(h, (const struct part_of[SIGNERS]){{.part = DIES}});
+	if (!hand_in(h, "WO-1", &good, &e))
+		fail_msg("%s", e.what);
+	assert_false(hand_in(h, "refused", &bad, &e));
+	assert_int_equal(e.code, E_ORDER_TERMS);
+	assert_true(signing_order_left(&h->signing, &left));
+	/* The first signer dies; the second one is handed what the first one was working on. */
+	err_clear(&e);
+	if (!sign(h, 4, &leaf, &e))
+		fail_msg("%s", e.what);
+	assert_int_equal(leaf.der[0], 4);
+	assert_memory_equal(h->order[1], good.data, good.len);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(answer_that_comes_too_late_is_not_the_next_units, setup, teardown),
+		cmocka_unit_test_setup_teardown(order_that_is_refused_leaves_the_one_that_is_worked_on, setup, teardown),
 		cmocka_unit_test_setup_teardown(signer_of_another_ca_is_asked_nothing, setup, teardown),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
