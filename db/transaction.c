@@ -55,7 +55,8 @@ static void undo_all(struct ledger *l, const struct err *why)
 bool transaction_is_open(struct ledger *l, struct err *e)
 {
 	const struct err *why = &l->group.undone_by;
-	return !sqlite3_get_autocommit(l->db) || err_native(e, why->code ? why->code : E_DB, why->native, "undone after an error: %s", why->what);
+	return !sqlite3_get_autocommit(l->db) ||
+	       err_native(e, why->code ? why->code : E_DB, why->native, "undone after an error: %s", why->what);
 }
 
 static bool commit_all(struct ledger *l, struct err *e)
