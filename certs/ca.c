@@ -180,14 +180,25 @@ static bool make_authorities(const struct ca_init *init, struct err *e)
 	       write_certificates(init->dir, "chain.pem", line, root, e);
 }
 
-static bool make_log_key(const struct ca_init *init, struct err *e)
+bool ca_make_key(const char *path, const char *passphrase, struct err *e)
+{
+	AUTO(pkey) EVP_PKEY *key = EVP_EC_gen("P-256");
+	return (key || ossl_err(e, E_NOMEM, "making a key")) && pem_write_key(path, passphrase, key, e);
+}
+
+bool ca_make_log_key(const char *path, const char *vkey_path, const char *origin, const char *passphrase, struct err *e)
 {
 	AUTO(note_key) struct note_key key = {0};
 	AUTO(bytes) struct bytes text = {0};
-	char path[PATH_MAX];
-	return note_key_make(&key, init->log_origin, e) && write_key(init, "log.key", key.pkey, e) &&
-	       path_in(init->dir, "log.vkey", path, e) && bytes_printf(&text, e, "%s\n", key.vkey) &&
-	       pem_write_new(path, text.data, text.len, 0644, e);
+	return note_key_make(&key, origin, e) && pem_write_key(path, passphrase, key.pkey, e) &&
+	       bytes_printf(&text, e, "%s\n", key.vkey) && pem_write_new(vkey_path, text.data, text.len, 0644, e);
+}
+
+static bool make_log_key(const struct ca_init *init, struct err *e)
+{
+	char path[PATH_MAX], vkey[PATH_MAX];
+	return path_in(init->dir, "log.key", path, e) && path_in(init->dir, "log.vkey", vkey, e) &&
+	       ca_make_log_key(path, vkey, init->log_origin, init->passphrase, e);
 }
 
 bool ca_init(const struct ca_init *init, struct err *e)

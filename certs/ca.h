@@ -20,6 +20,12 @@ struct ca_init {
  * mode 0600. E_CA_FILE, E_SECRET. */
 WARN_UNUSED bool ca_init(const struct ca_init *init, struct err *e);
 
+/* A fresh P-256 key in a new file, as above; and the log's, with its verifier key in another. Files that exist are never
+ * overwritten: E_CA_FILE. E_SECRET. */
+WARN_UNUSED bool ca_make_key(const char *path, const char *passphrase, struct err *e);
+WARN_UNUSED bool ca_make_log_key(const char *path, const char *vkey_path, const char *origin, const char *passphrase,
+				 struct err *e);
+
 /* What one looks up in a certificate. */
 struct cert_facts {
 	uint8_t sha256[SHA256_SIZE];	/* of the DER */

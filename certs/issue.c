@@ -76,6 +76,7 @@ bool issuer_init(struct issuer *ca, const void *der, size_t len, struct keystore
 	ca->key = key;
 	if (!ossl_x509(der, len, E_CA_FILE, &x, e) || !may_issue(x, &key->key, e) || !cert_look(der, len, &facts, e))
 		return false;
+	ca->may_sign_lists = (X509_get_key_usage(x) & KU_CRL_SIGN) != 0;
 	ca->not_before_ms = facts.not_before_ms;
 	ca->not_after_ms = facts.not_after_ms;
 	if (take_subject(ca, x, e) && take_key_id(ca, x, e))

@@ -23,6 +23,7 @@ struct issuer {
 	uint8_t key_id[64];
 	size_t key_id_len;
 	int64_t not_before_ms, not_after_ms;
+	bool may_sign_lists;	/* keyUsage cRLSign (crl.h) */
 	struct keystore *key;	/* lent */
 };
 

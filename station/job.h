@@ -43,6 +43,7 @@ struct job {
 	const struct driver *driver;	/* the real one: facts only */
 	const struct proof *proof;	/* set by detect */
 	const struct way *way;
+	size_t issuer;			/* of its leaf (issuers.h), once that is known */
 	struct sandbox device;		/* what the stages call, through sandbox_driver */
 	struct children children;
 	int64_t deadline_ms;		/* of the running stage; steady */

@@ -50,7 +50,8 @@ bool line_open(struct line *l, const struct config *config, const struct launche
 	    !config_state_path(config, "ledger.db", path, sizeof(path), e) || !ledger_open(path, config->log_origin, &l->ledger, e))
 		return false;
 	return l->mode == MODE_RECHECK ||
-	       (signing_open(&l->signing, &l->launcher, l->ledger, e) && dps_open(&l->dps_setup, &l->dps, e));
+	       (signing_open(&l->signing, &l->launcher, l->ledger, e) &&
+		issuers_open(&l->issuers, config, &l->signing, l->ledger, e) && dps_open(&l->dps_setup, &l->dps, e));
 }
 
 void line_close(struct line *l)
@@ -58,6 +59,7 @@ void line_close(struct line *l)
 	if (!l || !l->config)
 		return;
 	dps_close(l->dps);
+	issuers_close(&l->issuers);
 	signing_close(&l->signing);
 	ledger_close(l->ledger);
 	pthread_cond_destroy(&l->released);

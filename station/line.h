@@ -9,6 +9,7 @@
 #include "db/jobs.h"
 #include "station/config.h"
 #include "station/dps/dps.h"
+#include "station/issuers.h"
 #include "station/launcher.h"
 #include "station/signing.h"
 
@@ -30,6 +31,7 @@ struct line {
 	struct launcher launcher;
 	struct ledger *ledger;
 	struct signing signing;
+	struct issuers issuers;
 	struct dps_setup dps_setup;
 	struct dps *dps;
 	enum line_mode mode;

@@ -155,7 +155,7 @@ static bool build_bundle(struct job *j, struct err *e)
 	struct bytes chain[SIGNER_CHAIN_MAX];
 	const struct bundle_parts parts = {
 		.leaf = j->way->certificate ? &j->row.leaf : NULL, .chain = chain,
-		.chain_count = signing_chain(&j->line->signing, chain),
+		.chain_count = issuers_chain(&j->line->issuers, j->issuer, chain),
 		.id_scope = dps_id_scope(j->line->dps), .global_endpoint = dps_global_endpoint(j->line->dps),
 		.registration_id = j->row.registration_id, .key_handle = j->driver->proof == PROOF_TPM ? j->profile->key_handle : 0,
 	};

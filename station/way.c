@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "station/way.h"
-#include "certs/ca.h"
 #include "certs/remote_key.h"
 #include "certs/tpm_identity.h"
 #include "station/base/clock.h"
@@ -19,20 +18,18 @@ static const struct driver *const device = &sandbox_driver;
 
 /* ---- sign ---- */
 
-static bool leaf_holds(const struct job *j, struct err *e)
+/* Under the CA that issues here, or under one before it: the job knows from then on which. */
+static bool leaf_holds(struct job *j, struct err *e)
 {
-	struct bytes chain[SIGNER_CHAIN_MAX];
-	const struct signer_info *ca = &j->line->signing.info;
-	size_t count = signing_chain(&j->line->signing, chain);
-	return cert_chain_holds(j->row.leaf.data, j->row.leaf.len, chain, count, ca->root, ca->root_len, e);
+	return issuers_find(&j->line->issuers, &j->row.leaf, &j->issuer, e);
 }
 
 /* A leaf of an earlier visit, which must not be installed under a chain that is not its own. What a closed unit holds
  * is not changed any more. */
-static bool leaf_is_still_good(const struct job *j, struct err *e)
+static bool leaf_is_still_good(struct job *j, struct err *e)
 {
 	struct err why = {0};
-	return !job_is_open(j) || leaf_holds(j, &why) || err_native(e, E_LEAF_OTHER, why.native, "%s", why.what);
+	return leaf_holds(j, &why) || !job_is_open(j) || err_native(e, E_LEAF_OTHER, why.native, "%s", why.what);
 }
 
 /* The intent goes on record first, then the signer signs against the proof of it. What was signed before is in the ledger. */
@@ -162,7 +159,7 @@ static bool rehearse_leaf(struct job *j, struct runtime_result *ret, struct err 
 	struct err cause = {0};
 	const struct remote_key key = {.key = j->attest.leaf, .sign = sign_on_device, .ctx = j, .cause = &cause};
 	const struct http_identity identity = {.key = &key, .leaf = j->row.leaf.data, .leaf_len = j->row.leaf.len, .chain = chain,
-					       .chain_count = signing_chain(&j->line->signing, chain)};
+					       .chain_count = issuers_chain(&j->line->issuers, j->issuer, chain)};
 	return runtime_register(j->line->dps, j->row.registration_id, &identity, j->deadline_ms, ret, e);
 }
 

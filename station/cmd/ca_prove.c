@@ -13,7 +13,25 @@
 
 struct proof {
 	const char *name, *cert, *key, *passphrase;
+	const char *made;	/* where the key is elsewhere: the proof that was made there, once the code is known */
 };
+
+/* A root's key is not on this machine: its holder makes a certificate with the code as its name, and it is handed in by
+ * a second call. */
+static bool tell_code(const struct proof *p, const char *code)
+{
+	printf("%s is there, not proved. Have the key of %s sign a certificate with CN=%s,\n"
+	       "and hand it in: station ca prove --name %s --cert %s --proof PROOF.pem\n", p->name, p->cert, code, p->name,
+		p->cert);
+	return true;
+}
+
+/* The etag is that of the code's answer, and a code is good until the next one is made: it is read, and not made again. */
+static bool hand_in(struct dps *d, const struct proof *p, int64_t deadline_ms, struct arm_certificate *ret, struct err *e)
+{
+	AUTO(bytes) struct bytes answer = {0};
+	return file_read(p->made, &answer, e) && arm_verify(d, p->name, ret->etag, bytes_text(&answer), deadline_ms, ret, e);
+}
 
 static bool prove(struct dps *d, const struct proof *p, struct arm_certificate *ret, struct err *e)
 {
@@ -25,10 +43,16 @@ static bool prove(struct dps *d, const struct proof *p, struct arm_certificate *
 		return false;
 	if (found && ret->verified)
 		return true;
+	if (p->made)
+		return found ? hand_in(d, p, deadline_ms, ret, e) : err_set(e, E_CA_UNVERIFIED,
+									    "%s is not there; ask for its code first", p->name);
 	if (!found && !arm_put_certificate(d, p->name, bytes_text(&pem), NULL, deadline_ms, ret, e))
 		return false;
-	return arm_generate_code(d, p->name, ret->etag, deadline_ms, code, ret, e) &&
-	       ca_prove(p->cert, p->key, p->passphrase, code, &answer, e) &&
+	if (!arm_generate_code(d, p->name, ret->etag, deadline_ms, code, ret, e))
+		return false;
+	if (!p->key)
+		return tell_code(p, code);
+	return ca_prove(p->cert, p->key, p->passphrase, code, &answer, e) &&
 	       arm_verify(d, p->name, ret->etag, bytes_text(&answer), deadline_ms, ret, e);
 }
 
@@ -37,20 +61,22 @@ static int run(int argc, char **argv, struct err *e)
 	const char *path = NULL;
 	struct proof p = {0};
 	const struct command_option options[] = {{"config", &path, NULL}, {"name", &p.name, NULL}, {"cert", &p.cert, NULL},
-						 {"key", &p.key, NULL}, {"passphrase", &p.passphrase, NULL}, {0}};
+						 {"key", &p.key, NULL}, {"passphrase", &p.passphrase, NULL}, {"proof",
+													      &p.made, NULL},
+						 {0}};
 	struct config *config = NULL;
 	struct dps *dps = NULL;
 	struct arm_certificate now = {0};
 	if (!command_options(&argc, argv, options, e))
 		return EXIT_USAGE;
-	if (!p.name || !p.cert || !p.key || !p.passphrase) {
-		err_set(e, E_USAGE, "--name, --cert, --key and --passphrase are needed");
+	if (!p.name || !p.cert || !p.key != !p.passphrase || (p.key && p.made)) {
+		err_set(e, E_USAGE, "--name and --cert are needed, and where the key is here --key and --passphrase");
 		return EXIT_USAGE;
 	}
 	if (!command_engineer(path, "ca prove", &config, e))
 		return EXIT_FAILED;
 	bool ok = command_dps(config, &dps, e) && prove(dps, &p, &now, e);
-	if (ok)
+	if (ok && now.verified)
 		printf("%s: %s is verified on this DPS\n", p.name, now.subject);
 	dps_close(dps);
 	http_stop();
@@ -58,5 +84,5 @@ static int run(int argc, char **argv, struct err *e)
 	return ok ? EXIT_OK : EXIT_FAILED;
 }
 
-const struct command ca_prove_command = {"ca prove", "--config FILE --name N --cert PEM --key PEM --passphrase REF",
-					 "put a CA on DPS and prove that we hold its key", run};
+const struct command ca_prove_command = {"ca prove", "--config FILE --name N --cert PEM [--key PEM --passphrase REF | --proof PEM]",
+					 "put a CA on DPS and prove that we hold its key, here or elsewhere", run};

@@ -1614,8 +1614,16 @@ def a_unit_that_was_revoked(stage):
     return stage.verdict_of(line)
 
 
+@happens("E_CA_CHAIN")
+def a_chain_that_is_another_keys(stage):
+    chain = stage.factory.dir / "turned.pem"
+    chain.write_text((stage.factory.dir / "ca/root.pem").read_text() + (stage.factory.dir / "ca/line.pem").read_text())
+    return stage.says("ca", "import", "--config", stage.config("turned"), chain, status=1)
+
+
 @happens("E_CA_REVOKED")
 def a_line_whose_ca_was_revoked(stage):
+    stage.factory.ask_service("DELETE", "/enrollmentGroups/near-group")     # of another row: a certificate stands in one group only
     floor, two = two_people(stage)
     with lot_line(stage, "ca-revoked") as (_, config):
         pass
