@@ -30,6 +30,7 @@ struct turn {
 	struct bytes ca_der;
 	struct keystore store;
 	struct issuer ca;
+	struct key_checker checker;
 	X509 *stock_ca;
 	EVP_PKEY *stock_key;
 };
@@ -40,7 +41,7 @@ static bool own_leaf(struct turn *t, const struct bytes *request, struct err *e)
 	struct tbs tbs;
 	uint8_t serial[INTENT_SERIAL], der[ISSUE_CERT_MAX];
 	size_t len;
-	if (!csr_parse(request->data, request->len, &csr, e))
+	if (!csr_parse_with(&t->checker, request->data, request->len, &csr, e))
 		return false;
 	if (RAND_bytes(serial, sizeof(serial)) != 1)
 		return err_set(e, E_SIGN, "random numbers");
@@ -168,7 +169,9 @@ static void close_turn(struct turn *t)
 {
 	X509_free(t->stock_ca);
 	EVP_PKEY_free(t->stock_key);
+	key_checker_fini(&t->checker);
 	issuer_fini(&t->ca);
+	key_checker_fini(&t->checker);
 	keystore_close(&t->store);
 	bytes_fini(&t->ca_der);
 	for (int i = 0; i < REQUESTS; i++)
