@@ -45,6 +45,10 @@ WARN_UNUSED bool ledger_put_in_place(const char *prepared, const char *path, con
  * at every open. E_DB_CORRUPT says what is damaged. What the audit log says is audit_verify's business. */
 WARN_UNUSED bool ledger_check(struct ledger *l, struct err *e);
 
+/* True if the closed ledger at `path`, of whatever version, has the tables, indexes and triggers that this program makes, and no
+ * others: for a file from elsewhere. E_DB_CORRUPT names the first that differs; E_DB, E_DB_NEWER. */
+WARN_UNUSED bool ledger_has_its_form(const char *path, struct err *e);
+
 const char *ledger_origin(const struct ledger *l);
 
 /* A few facts that outlive the process, each under a name of the caller's ("origin" and "openings" are the ledger's own).

@@ -111,6 +111,24 @@ static bool put_on_record(const struct restoring *r, struct err *e)
 	return ok;
 }
 
+/* The copy of a station before its update is walked forward, as the line would have done with its ledger. */
+static bool bring_forward(const struct restoring *r, struct err *e)
+{
+	struct ledger *l = NULL;
+	struct err old = {0};
+	bool ok = ledger_open_reader(r->prepared, &l, &old) || ledger_open(r->prepared, r->config->log_origin, &l, e);
+	ledger_close(l);
+	return ok;
+}
+
+static void drop_prepared(const struct restoring *r)
+{
+	char lock[PATH_MAX + 8];
+	snprintf(lock, sizeof(lock), "%s.lock", r->prepared);
+	unlink(r->prepared);
+	unlink(lock);
+}
+
 /* All of it is in the one file: closing wrote the WAL back and removed it. */
 static bool is_one_file(const char *path, struct err *e)
 {
@@ -139,11 +157,12 @@ static bool restore(struct restoring *r, struct err *e)
 		return false;
 	if (unlink(r->prepared) < 0 && errno != ENOENT)
 		return err_errno(e, E_FILE, "removing %s", r->prepared);
-	bool ok = ledger_backup(r->copy, r->prepared, e) && find(r, e) && loss_is_accepted(r, e) &&
+	bool ok = ledger_backup(r->copy, r->prepared, e) && ledger_has_its_form(r->prepared, e) && bring_forward(r, e) &&
+		  is_one_file(r->prepared, e) && find(r, e) && loss_is_accepted(r, e) &&
 		  (!r->config->people_file[0] || command_two_people(r->config, r->badge, DO_CUSTODY, r->two, e)) &&
 		  put_on_record(r, e) && is_one_file(r->prepared, e) && ledger_put_in_place(r->prepared, r->path, r->aside, e);
 	if (!ok) {
-		unlink(r->prepared);
+		drop_prepared(r);
 		return false;
 	}
 	keep_files_aside(r);

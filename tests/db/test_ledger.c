@@ -456,6 +456,31 @@ static void a_ledger_that_cannot_be_read_now_is_no_empty_copy(void **state)
 	unlink(to);
 }
 
+static void a_file_that_lost_a_guard_has_not_a_ledgers_form(void **state)
+{
+	static const char *const edits[] = {
+		"DROP TRIGGER checkpoint_is_never_changed",
+		"CREATE TRIGGER more AFTER INSERT ON job BEGIN DELETE FROM outbox; END",
+		"CREATE VIEW more AS SELECT 1",
+		"PRAGMA writable_schema = ON; UPDATE sqlite_master SET sql = replace(sql, 'serial TEXT UNIQUE', 'serial TEXT') WHERE name = 'job'",
+	};
+	struct scratch *s = *state;
+	char said[64], copy[sizeof(s->path) + 8];
+	scratch_append(s, 1);
+	scratch_close(s);
+	OK(ledger_has_its_form(s->path, &e));
+	snprintf(copy, sizeof(copy), "%s.kept", s->path);
+	OK(ledger_backup(s->path, copy, &e));
+	for (size_t i = 0; i < COUNT_OF(edits); i++) {
+		scratch_sql(s, edits[i], said, sizeof(said));
+		REFUSED(E_DB_CORRUPT, ledger_has_its_form(s->path, &e));
+		scratch_remove(s);
+		OK(ledger_backup(copy, s->path, &e));
+		OK(ledger_has_its_form(s->path, &e));
+	}
+	unlink(copy);
+}
+
 #define TEST(f) cmocka_unit_test_setup_teardown(f, scratch_setup, scratch_teardown)
 
 int main(void)
@@ -476,6 +501,7 @@ int main(void)
 		TEST(what_one_transaction_holds_comes_or_goes_together),
 		TEST(sixteen_threads_share_one_ledger),
 		TEST(a_ledger_that_cannot_be_read_now_is_no_empty_copy),
+		TEST(a_file_that_lost_a_guard_has_not_a_ledgers_form),
 		TEST(nothing_acknowledged_is_lost_by_kill_9),
 		TEST(a_full_disk_loses_nothing),
 		TEST(a_disk_that_is_full_from_the_beginning_is_said_to_be_full),

@@ -15,6 +15,7 @@ import unittest
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "sim"))
 from factory import Factory  # noqa: E402
+from sim import SOURCE  # noqa: E402
 
 FLOOR = "[lots]\norders = {place}/orders\nhandover = {place}/handover\n"
 
@@ -139,7 +140,8 @@ class Spare(unittest.TestCase):
         forged = self.factory.dir / "forged.db"
         shutil.copy(self.copy, forged)
         with contextlib.closing(sqlite3.connect(forged)) as db:
-            for name, in db.execute("SELECT name FROM sqlite_master WHERE type = 'trigger'").fetchall():
+            guards = db.execute("SELECT name, sql FROM sqlite_master WHERE type = 'trigger'").fetchall()
+            for name, _ in guards:
                 db.execute("DROP TRIGGER %s" % name)
             # The last entries go, with the checkpoints over them: it verifies by itself, and is another history from there on.
             last, = db.execute("SELECT max(size) FROM checkpoint").fetchone()
@@ -154,6 +156,12 @@ class Spare(unittest.TestCase):
             db.execute("UPDATE entry SET entry = ?, hashes = ? WHERE idx = ?", (entry, hashlib.sha256(b"\0" + entry).digest(), kept))
             db.commit()
         self.assertIn("fits         yes", self.factory.verb("audit", "verify", "--ledger", forged))
+        # It guards nothing any more, which is seen; and when that was mended, too.
+        self.assertIn("where a ledger has \"trigger ", self.refused("E-DB-005", "restore", forged))
+        with contextlib.closing(sqlite3.connect(forged)) as db:
+            for _, sql in guards:
+                db.execute(sql)
+            db.commit()
         self.refused("E-DB-006", "restore", "--lose", str(self.size(self.state / "ledger.db") - kept - 1), forged)
 
         # Where no other witness is, as on a spare: the copy's own newest checkpoint, signed by another hand.
@@ -161,16 +169,32 @@ class Spare(unittest.TestCase):
         elsewhere.write_text(self.config.read_text().replace("%s\n" % self.state, "%s-2\n" % self.state).replace("/handover\n", "/none\n"))
         shutil.copy(self.copy, forged)
         with contextlib.closing(sqlite3.connect(forged)) as db:
+            (guard,), = db.execute("SELECT sql FROM sqlite_master WHERE name = 'checkpoint_is_never_changed'").fetchall()
             db.execute("DROP TRIGGER checkpoint_is_never_changed")
             (number, note), = db.execute("SELECT id, note FROM checkpoint ORDER BY size DESC, id DESC LIMIT 1").fetchall()
             at = note.rindex("\u2014 ") + len("\u2014 log.origin ") + 20
             changed = note[:at] + ("B" if note[at] == "A" else "A") + note[at + 1:]
             db.execute("UPDATE checkpoint SET note = ? WHERE id = ?", (changed, number))
+            db.execute(guard)
             db.commit()
         self.assertIn("fits         yes", self.factory.verb("audit", "verify", "--ledger", forged))
         said = self.factory.verb("ledger", "restore", "--config", elsewhere, forged, status=1)
         self.assertIn("the copy's own newest checkpoint", said)
-        self.assertFalse((self.state.with_name(self.state.name + "-2") / "ledger.db").exists())
+        there = self.state.with_name(self.state.name + "-2")
+        self.assertEqual([p.name for p in there.iterdir()], ["ledger.db.lock"])
+
+        # A copy from before an update of the station.
+        old = self.factory.dir / "old.db"
+        with contextlib.closing(sqlite3.connect(old)) as db:
+            for version in sorted((SOURCE / "db/schema").glob("*.sql"))[:7]:
+                db.executescript(version.read_text())
+            (application,), = sqlite3.connect(self.copy).execute("PRAGMA application_id").fetchall()
+            db.executescript("PRAGMA application_id = %d; PRAGMA user_version = 7" % application)
+            db.execute("INSERT INTO meta VALUES ('origin', ?)", (sqlite3.connect(self.copy).execute(
+                "SELECT value FROM meta WHERE name = 'origin'").fetchone()[0],))
+            db.commit()
+        self.factory.verb("ledger", "restore", "--config", elsewhere, old)
+        self.assertIn("fits         yes", self.factory.verb("audit", "verify", "--ledger", there / "ledger.db"))
 
     def step_6_a_restore_keeps_what_was_and_the_signer_remembers(self):
         lost = self.size(self.state / "ledger.db") - self.size(self.copy)
