@@ -254,7 +254,6 @@ static bool on_a_curve_by_parameters(X509_REQ *q, const struct der *d)
 {
 	int by_parameters = 0;
 	(void)EVP_PKEY_get_int_param(X509_REQ_get0_pubkey(q), OSSL_PKEY_PARAM_EC_DECODED_FROM_EXPLICIT_PARAMS, &by_parameters);
-	ERR_clear_error();
 	return by_parameters != 0;
 }
 
@@ -314,7 +313,8 @@ static void compare(const struct der *d)
 	struct err e = {0}, same = {0};
 	bool taken = csr_parse(d->data, d->len, &csr, &e);
 	must(taken == (e.code == E_NONE) && taken == csr_parse_with(&kept.checker, d->data, d->len, &again, &same) && e.code == same.code);
-	must(!taken || !memcmp(&csr, &again, sizeof(csr)));
+	must(!taken || (!memcmp(&csr.key, &again.key, sizeof(csr.key)) && !strcmp(csr.common_name, again.common_name) &&
+			!strcmp(csr.challenge, again.challenge)));
 	must(taken || e.code == E_CSR || e.code == E_KEY_WEAK);
 	must(!ERR_peek_error());	/* what libcrypto had to say was heard */
 	X509_REQ *theirs = theirs_of(d);
@@ -323,6 +323,7 @@ static void compare(const struct der *d)
 		is_the_same(&csr, theirs);
 	must(taken || !theirs || refusal_is_known(theirs, d));
 	X509_REQ_free(theirs);
+	ERR_clear_error();	/* of the questions about theirs, such as for a version that is no number of theirs */
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
