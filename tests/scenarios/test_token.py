@@ -7,8 +7,8 @@ import sys
 import unittest
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "sim"))
-from custody import Token  # noqa: E402
-from factory import Factory  # noqa: E402
+from custody import PIN, Token  # noqa: E402
+from factory import Factory, children  # noqa: E402
 
 SLOTS = 4
 
@@ -38,6 +38,17 @@ class OnAToken(unittest.TestCase):
         entries = self.factory.ledger_entries()
         return [e["body"]["serial"] for e in entries if e["type"] == "sign.intent"]
 
+    def pin_is_nowhere(self, line):
+        """Promise 11: of no process, and in no file but its own."""
+        below = children(line.pid)
+        self.assertIn("st-signer", below)
+        for pid in [line.pid, *(pid for pids in below.values() for pid in pids)]:
+            for what in ("cmdline", "environ"):
+                self.assertNotIn(PIN.encode(), pathlib.Path("/proc/%d/%s" % (pid, what)).read_bytes())
+        place = self.factory.dir
+        files = [p for p in place.rglob("*") if p.is_file() and PIN.encode() in p.read_bytes()]
+        self.assertEqual(files, [place / "secrets/token-pin"])
+
     def test_1_token_pulled_in_mid_run_parks_units_and_one_replug_finishes_each(self):
         factory = self.factory
         first = ["SIM%04d" % n for n in range(1, SLOTS + 1)]
@@ -45,6 +56,7 @@ class OnAToken(unittest.TestCase):
         self.assertFalse((factory.dir / "ca/line.key").exists())
         line = factory.start_line()
         self.assertEqual([s["verdict"] for s in self.tray(line, first)], ["PASS"] * SLOTS)
+        self.pin_is_nowhere(line)
         factory.custody.pull()
         parked = self.tray(line, second, nth=2)
         self.assertEqual([(s["verdict"], s["code"]) for s in parked], [("HOLD", "E-CA-010")] * SLOTS)
@@ -53,6 +65,7 @@ class OnAToken(unittest.TestCase):
         self.assertEqual([s["verdict"] for s in self.tray(line, second, nth=3)], ["PASS"] * SLOTS)
         self.assertEqual(self.intents(), before)        # each has the one identity that it was to have
         self.assertEqual(len(set(before)), 2 * SLOTS)
+        self.pin_is_nowhere(line)
         line.stop()
         factory.audit_verify()
         self.assertEqual({result["verdict"] for result in factory.results().values()}, {"PASS"})

@@ -12,7 +12,7 @@ import pathlib
 import signal
 import subprocess
 
-PIN = "271828"
+PIN = "no-word-271828"      # nothing else in a factory says this
 MODULE = "/usr/lib/softhsm/libsofthsm2.so"
 
 
