@@ -33,10 +33,12 @@ static bool archive(const struct config *c, const char *lot, const char *to, str
 	bool ok = config_state_path(c, "ledger.db", path, sizeof(path), e) && ledger_open(path, c->log_origin, &l, e) &&
 		  archive_write(l, lot, to, clock_wall_ms(), &row, e);
 	hex_encode(row.sha256, sizeof(row.sha256), hex);
-	ok = ok && let_go(l, &row, hex, e) && archive_compact(l, e);
-	ledger_close(l);
+	ok = ok && let_go(l, &row, hex, e);
 	if (ok)
 		printf("lot          %s\nentries      %" PRIu64 "\nfile         %s\nsha256       %s\n", row.lot, row.entries, to, hex);
+	/* A disk on which there is no room for that is why people archive: what became free is written on again. */
+	ok = ok && (archive_compact(l, e) || err_in(e, "the lot is in its archive, but the ledger's file did not get smaller"));
+	ledger_close(l);
 	return ok;
 }
 
