@@ -38,6 +38,7 @@ struct batch {
 	struct bytes chain[2];
 	struct keystore store;
 	struct issuer ca;
+	struct key_checker checker;
 };
 
 /* ---- a CA and requests ---- */
@@ -87,7 +88,7 @@ static bool issue_one(struct batch *b, struct ledger *l, uint64_t n, struct err 
 	uint64_t index;
 	const struct bytes *request = &b->request[n % REQUESTS];
 	int64_t now_ms = (int64_t)time(NULL) * 1000;
-	if (!csr_parse(request->data, request->len, &csr, e))
+	if (!csr_parse_with(&b->checker, request->data, request->len, &csr, e))
 		return false;
 	if (RAND_bytes(serial, sizeof(serial)) != 1)
 		return err_set(e, E_SIGN, "random numbers");
@@ -204,6 +205,7 @@ static void close_batch(struct batch *b)
 	static const char *const files[] = {"root.key", "root.pem", "line.key", "line.pem", "chain.pem", "log.key", "log.vkey", "passphrase"};
 	char path[300];
 	issuer_fini(&b->ca);
+	key_checker_fini(&b->checker);
 	keystore_close(&b->store);
 	bytes_fini(&b->chain[0]);
 	bytes_fini(&b->chain[1]);

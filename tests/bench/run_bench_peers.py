@@ -30,7 +30,7 @@ KINDS = {"p256": (["-algorithm", "EC", "-pkeyopt", "ec_paramgen_curve:P-256"], 2
          "rsa3072": (["-algorithm", "RSA", "-pkeyopt", "rsa_keygen_bits:3072"], 200)}
 PEERS = {"x509": "the X509 functions of libcrypto", "openssl": "openssl ca, 100 requests at once",
          "cfssl": "cfssl serve with HTTP and JSON, ours has none", "process": "openssl ca, a process per request"}
-FLOORS = {"p256_x509": 3.5, "p256_openssl": 9, "p256_cfssl": 3, "p256_process": 60}
+FLOORS = {"p256_x509": 3.5, "p256_openssl": 5, "p256_cfssl": 3, "p256_process": 60}
 CONFIG = """[ca]
 default_ca = line
 [line]
@@ -100,6 +100,8 @@ def of_children(work, leaves):
 
 
 def openssl_ca(place, *words):
+    """Its list of what it issued is read and written whole at each start, so it begins empty."""
+    (place / "index.txt").write_text("")
     quiet("openssl", "ca", "-batch", "-notext", "-config", "openssl.cnf", *words, cwd=place)
 
 
