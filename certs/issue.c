@@ -3,6 +3,7 @@
 #include "certs/ca.h"
 #include "certs/der.h"
 #include "certs/ossl.h"
+#include "station/base/text.h"
 
 #include <openssl/x509v3.h>
 
@@ -16,17 +17,27 @@ static const uint8_t rsa_with_sha256[] = {
 	0x30, 0x0d, 0x06, 0x09, 0x2a, 0x86, 0x48, 0x86, 0xf7, 0x0d, 0x01, 0x01, 0x0b, 0x05, 0x00,
 };
 static const uint8_t oid_common_name[] = {0x55, 0x04, 0x03};
+static const uint8_t oid_organization[] = {0x55, 0x04, 0x0a};
+static const uint8_t oid_unit[] = {0x55, 0x04, 0x0b};
+static const uint8_t oid_subject_alt_name[] = {0x55, 0x1d, 0x11};
 static const uint8_t oid_subject_key_id[] = {0x55, 0x1d, 0x0e};
 static const uint8_t oid_authority_key_id[] = {0x55, 0x1d, 0x23};
 
-/* The three extensions that are the same in every leaf. */
+/* The extensions that are the same in every leaf. */
 static const uint8_t same_extensions[] = {
 	0x30, 0x0c, 0x06, 0x03, 0x55, 0x1d, 0x13, 0x01, 0x01, 0xff, 0x04, 0x02, 0x30, 0x00,	/* basicConstraints, critical: {} */
 	0x30, 0x0e, 0x06, 0x03, 0x55, 0x1d, 0x0f, 0x01, 0x01, 0xff, 0x04, 0x04, 0x03, 0x02, 0x07,
 	0x80,	/* keyUsage, critical: digitalSignature */
+};
+static const uint8_t client_purpose[] = {
 	0x30, 0x13, 0x06, 0x03, 0x55, 0x1d, 0x25, 0x04, 0x0c, 0x30, 0x0a, 0x06, 0x08, 0x2b, 0x06, 0x01, 0x05, 0x05, 0x07, 0x03,
 	0x02,	/* extKeyUsage: id-kp-clientAuth */
 };
+static const uint8_t client_and_server_purpose[] = {
+	0x30, 0x1d, 0x06, 0x03, 0x55, 0x1d, 0x25, 0x04, 0x16, 0x30, 0x14, 0x06, 0x08, 0x2b, 0x06, 0x01, 0x05, 0x05, 0x07, 0x03,
+	0x02, 0x06, 0x08, 0x2b, 0x06, 0x01, 0x05, 0x05, 0x07, 0x03, 0x01,	/* and id-kp-serverAuth */
+};
+static const struct leaf_form plain;
 
 static bool take_subject(struct issuer *ca, X509 *x, struct err *e)
 {
@@ -146,14 +157,35 @@ static void put_validity(struct der *d, int64_t from_ms, int64_t to_ms)
 	der_close(d, validity);
 }
 
-static void put_subject(struct der *d, const char *id)
+static void put_attribute(struct der *d, const uint8_t oid[static 3], const char *text)
 {
-	size_t name = der_open(d, DER_SEQUENCE), rdn = der_open(d, DER_SET), pair = der_open(d, DER_SEQUENCE);
-	der_put(d, DER_OID, oid_common_name, sizeof(oid_common_name));
-	der_put(d, DER_UTF8, id, strlen(id));
+	size_t rdn = der_open(d, DER_SET), pair = der_open(d, DER_SEQUENCE);
+	der_put(d, DER_OID, oid, sizeof(oid_common_name));
+	der_put(d, DER_UTF8, text, strlen(text));
 	der_close(d, pair);
 	der_close(d, rdn);
+}
+
+static void put_subject(struct der *d, const char *id, const struct leaf_form *form)
+{
+	size_t name = der_open(d, DER_SEQUENCE);
+	if (form->organization[0])
+		put_attribute(d, oid_organization, form->organization);
+	if (form->unit[0])
+		put_attribute(d, oid_unit, form->unit);
+	put_attribute(d, oid_common_name, id);
 	der_close(d, name);
+}
+
+static void put_dns_name(struct der *d, const char *id)
+{
+	size_t extension = der_open(d, DER_SEQUENCE);
+	der_put(d, DER_OID, oid_subject_alt_name, sizeof(oid_subject_alt_name));
+	size_t value = der_open(d, DER_OCTET_STRING), names = der_open(d, DER_SEQUENCE);
+	der_put(d, DER_CONTEXT + 2, id, strlen(id));
+	der_close(d, names);
+	der_close(d, value);
+	der_close(d, extension);
 }
 
 static void put_subject_key_id(struct der *d, const struct key_public *key)
@@ -179,11 +211,17 @@ static void put_authority_key_id(struct der *d, const struct issuer *ca)
 	der_close(d, extension);
 }
 
-static void put_extensions(struct der *d, const struct issuer *ca, const struct key_public *key)
+static void put_extensions(struct der *d, const struct issuer *ca, const struct leaf_order *order, const struct leaf_form *form)
 {
 	size_t field = der_open(d, DER_CONTEXT_OF + 3), list = der_open(d, DER_SEQUENCE);
 	der_raw(d, same_extensions, sizeof(same_extensions));
-	put_subject_key_id(d, key);
+	if (form->server)
+		der_raw(d, client_and_server_purpose, sizeof(client_and_server_purpose));
+	else
+		der_raw(d, client_purpose, sizeof(client_purpose));
+	if (form->dns_name)
+		put_dns_name(d, order->id);
+	put_subject_key_id(d, order->key);
 	put_authority_key_id(d, ca);
 	der_close(d, list);
 	der_close(d, field);
@@ -196,11 +234,43 @@ static void put_version_3(struct der *d)
 	der_close(d, field);
 }
 
+static bool name_is_valid(const char *name, const char *what, struct err *e)
+{
+	size_t len = strlen(name);
+	return !len || (text_is_printable(name, len) && name[0] != ' ' && name[len - 1] != ' ') ||
+	       err_set(e, E_PROFILE, "the %s has characters that are not printable ASCII, or blanks around it", what);
+}
+
+/* Labels of 1 to 63 letters, digits and hyphens, none of which begins or ends with a hyphen. */
+static bool is_dns_name(const char *id)
+{
+	for (const char *label = id;;) {
+		size_t len = strcspn(label, ".");
+		if (len < 1 || len > 63 || label[0] == '-' || label[len - 1] == '-' ||
+		    strspn(label, "abcdefghijklmnopqrstuvwxyz0123456789-") < len)
+			return false;
+		if (!label[len])
+			return true;
+		label += len + 1;
+	}
+}
+
+bool leaf_form_is_valid(const struct leaf_form *form, const char *id, struct err *e)
+{
+	if (form->server && !form->dns_name)
+		return err_set(e, E_PROFILE, "a server's certificate needs its name as a DNS name");
+	if (!name_is_valid(form->organization, "organization", e) || !name_is_valid(form->unit, "organizational unit", e))
+		return false;
+	return !id || !form->dns_name || is_dns_name(id) || err_set(e, E_ID_INVALID, "\"%s\" is no DNS name", id);
+}
+
 bool issue_build(const struct issuer *ca, const struct leaf_order *order, int64_t now_ms, struct tbs *ret, struct err *e)
 {
 	struct der d = DER_IN(ret->data);
+	const struct leaf_form *form = order->form ? order->form : &plain;
 	int64_t from_ms = 0, to_ms = 0;
-	if (!issue_id_is_valid(order->id, e) || !validity_of(ca, order->validity_days, now_ms, &from_ms, &to_ms, e))
+	if (!issue_id_is_valid(order->id, e) || !leaf_form_is_valid(form, order->id, e) ||
+	    !validity_of(ca, order->validity_days, now_ms, &from_ms, &to_ms, e))
 		return false;
 	if (!serial_is_valid(order->serial))
 		return err_set(e, E_SIGN, "a serial number is positive and below 2^127");
@@ -212,9 +282,9 @@ bool issue_build(const struct issuer *ca, const struct leaf_order *order, int64_
 	issue_put_algorithm(&d, &ca->key->key);
 	der_raw(&d, ca->subject.data, ca->subject.len);
 	put_validity(&d, from_ms, to_ms);
-	put_subject(&d, order->id);
+	put_subject(&d, order->id, form);
 	key_put_spki(&d, order->key);
-	put_extensions(&d, ca, order->key);
+	put_extensions(&d, ca, order, form);
 	der_close(&d, whole);
 	ret->len = d.len;
 	return der_whole(&d) || err_set(e, E_SIGN, "a certificate of more than %d bytes, or a time beyond 9999", ISSUE_TBS_MAX);

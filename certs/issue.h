@@ -3,7 +3,7 @@
  *
  * The certificate is written field by field, from numbers and a name, by our own DER writer: no
  * request, template or extension of anybody else gets in. It is a v3 certificate with CN =
- * registration id and nothing else in the subject; basicConstraints (critical, no CA), keyUsage
+ * registration id, and what else its profile has (struct leaf_form); basicConstraints (critical, no CA), keyUsage
  * (critical, digitalSignature), extendedKeyUsage (clientAuth), subject and authority key
  * identifiers. Building and signing are two steps, so that the signer can put its memory on disk
  * between them. */
@@ -38,11 +38,25 @@ AUTO_DEFINE(issuer, struct issuer)
  * both for one id. E_ID_INVALID. */
 WARN_UNUSED bool issue_id_is_valid(const char *id, struct err *e);
 
+/* What a profile may have in its leaves beside the id and the key: small and closed. Zero is a leaf with CN = id and
+ * nothing else. */
+#define LEAF_NAME_MAX 64	/* characters: ub-organization-name, ub-organizational-unit-name (RFC 5280, appendix A.1) */
+struct leaf_form {
+	bool server;	/* extendedKeyUsage serverAuth beside clientAuth: for a device that others call; needs dns_name (RFC 9525) */
+	bool dns_name;	/* subjectAltName: the id as a DNS name */
+	char organization[LEAF_NAME_MAX + 1], unit[LEAF_NAME_MAX + 1];	/* before the CN in the subject; "" without */
+};
+
+/* True if leaves of this form can be: names of printable characters, a server has its DNS name. And with `id`, not NULL,
+ * whether that can be a DNS name where one is wanted (RFC 1123, 2.1). E_PROFILE; E_ID_INVALID. */
+WARN_UNUSED bool leaf_form_is_valid(const struct leaf_form *form, const char *id, struct err *e);
+
 struct leaf_order {
 	const char *id;
 	const struct key_public *key;
 	const uint8_t *serial;	/* INTENT_SERIAL bytes */
 	uint32_t validity_days;
+	const struct leaf_form *form;	/* NULL: the plain one */
 };
 
 /* The part that is signed (TBSCertificate). */

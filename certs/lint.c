@@ -71,9 +71,15 @@ static bool is_id_character(char c)
 static bool subject_is_one_id(const struct specimen *s)
 {
 	const X509_NAME *name = X509_get_subject_name(s->x);
-	if (X509_NAME_entry_count(name) != 1)
+	int last = X509_NAME_entry_count(name) - 1;
+	for (int i = 0; i < last; i++) {
+		int nid = OBJ_obj2nid(X509_NAME_ENTRY_get_object(X509_NAME_get_entry(name, i)));
+		if (nid != NID_organizationName && nid != NID_organizationalUnitName)
+			return false;
+	}
+	if (last < 0 || last > 2)
 		return false;
-	const X509_NAME_ENTRY *entry = X509_NAME_get_entry(name, 0);
+	const X509_NAME_ENTRY *entry = X509_NAME_get_entry(name, last);
 	const ASN1_STRING *value = X509_NAME_ENTRY_get_data(entry);
 	const char *text = (const char *)ASN1_STRING_get0_data(value);
 	int len = ASN1_STRING_length(value), type = ASN1_STRING_type(value);
@@ -106,6 +112,21 @@ static bool usage_is_signing(const struct specimen *s)
 static bool purpose_is_client(const struct specimen *s)
 {
 	return X509_get_extension_flags(s->x) & EXFLAG_XKUSAGE && X509_get_extended_key_usage(s->x) & XKU_SSL_CLIENT;
+}
+
+static bool names_are_its_own(const struct specimen *s)
+{
+	char common[NAME_MOST + 1] = "";
+	GENERAL_NAMES *names = X509_get_ext_d2i(s->x, NID_subject_alt_name, NULL, NULL);
+	bool server = X509_get_extension_flags(s->x) & EXFLAG_XKUSAGE && X509_get_extended_key_usage(s->x) & XKU_SSL_SERVER;
+	if (!names)
+		return !server && X509_get_ext_by_NID(s->x, NID_subject_alt_name, -1) < 0;
+	const GENERAL_NAME *name = sk_GENERAL_NAME_num(names) == 1 ? sk_GENERAL_NAME_value(names, 0) : NULL;
+	int len = X509_NAME_get_text_by_NID(X509_get_subject_name(s->x), NID_commonName, common, sizeof(common));
+	bool own = name && name->type == GEN_DNS && ASN1_STRING_length(name->d.dNSName) == len &&
+		   !memcmp(ASN1_STRING_get0_data(name->d.dNSName), common, (size_t)len);
+	GENERAL_NAMES_free(names);
+	return own;
 }
 
 static bool key_identifiers_are_there(const struct specimen *s)
@@ -154,10 +175,14 @@ static const struct {
 	{{"algorithm", "RFC 5280, 4.1.1.2", "the same in both places, with SHA-256 or SHA-384"}, algorithms_agree},
 	{{"issuer", "RFC 5280, 4.1.2.4", "not empty"}, issuer_is_named},
 	{{"validity", "RFC 5280, 4.1.2.5", "in order; UTCTime until 2049, then GeneralizedTime"}, validity_is_sound},
-	{{"subject", "DPS: registration id", "one common name that is a registration id of 1 to 64 characters"}, subject_is_one_id},
+	{{"subject", "DPS: registration id",
+	  "one common name that is a registration id of 1 to 64 characters; at most O and OU before it"},
+	 subject_is_one_id},
 	{{"no-ca", "RFC 5280, 4.2.1.9", "basicConstraints, critical, no CA"}, is_no_ca},
 	{{"key-usage", "RFC 5280, 4.2.1.3", "critical, digitalSignature, and not for certificates or CRLs"}, usage_is_signing},
 	{{"purpose", "RFC 5280, 4.2.1.12", "clientAuth"}, purpose_is_client},
+	{{"names", "RFC 5280, 4.2.1.6; RFC 9525", "one DNS name, the common name, or none; serverAuth only with it"},
+	 names_are_its_own},
 	{{"key-identifiers", "RFC 5280, 4.2.1.1 and 4.2.1.2", "of subject and authority"}, key_identifiers_are_there},
 	{{"extensions", "RFC 5280, 4.2", "each once, none critical that is not known"}, extensions_are_known_and_single},
 	{{"key", "DPS: certificates", "P-256, or RSA of 2048 to 4096 bits"}, key_is_taken},

@@ -372,7 +372,8 @@ bool signer_leaf(struct signer *s, const struct leaf_request *req, int64_t now_m
 	size_t len;
 	if (!request_is_allowed(s, &req->intent, INTENT_LEAF, now_ms, &profile, e))
 		return false;
-	const struct leaf_order order = {req->intent.registration_id, &req->intent.key, req->intent.serial, profile->validity_days};
+	const struct leaf_order order = {req->intent.registration_id, &req->intent.key, req->intent.serial, profile->validity_days,
+					 &profile->form};
 	/* The leaf begins with its intent, not with this moment: signing an intent again gives the same certificate, not
 	 * a second one under the same serial number. */
 	if (!issue_build(&s->ca, &order, req->intent.time_ms, &tbs, e) || !count_intent(s, req, now_ms, e) ||

@@ -15,6 +15,7 @@
 #ifndef CERTS_SIGNER_H
 #define CERTS_SIGNER_H
 
+#include "certs/issue.h"
 #include "certs/custody.h"
 #include "certs/intent.h"
 #include "certs/order_note.h"
@@ -28,6 +29,7 @@ struct signer_profile {
 	char name[33];
 	uint32_t validity_days;	/* of a leaf; cut to the CA's own end is not allowed: E_CA_EXPIRED instead */
 	uint32_t kind;		/* enum intent_kind: the only one that this profile may ask for */
+	struct leaf_form form;
 };
 
 /* Lent while it opens. Paths may be relative to nothing: they are absolute. */

@@ -68,6 +68,9 @@ struct config_profile {
 	enum on_other existing_key;	/* refuse | replace; default refuse */
 	uint32_t key_handle;		/* default 0x81000200 */
 	uint32_t validity_days;		/* of the leaf; default 3650 */
+	bool server;			/* extended_key_usage = client | client-server; default client */
+	bool dns_name;			/* alternative_name = none | dns (the registration id); default none */
+	char organization[65], unit[65];	/* of the leaf's subject, before its common name; "" without */
 	bool finish;			/* close factory mode; default yes */
 	bool keep_registration;		/* what the rehearsal leaves in the cloud stays; default yes */
 	bool rehearse_here;		/* explicit yes for allocation that depends on where one registers from; default no */

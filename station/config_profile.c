@@ -115,6 +115,10 @@ static const struct {
 	{"ek_mismatch", units_have_a_tpm, "a driver whose units have a TPM"},
 	{"key_handle", has_a_key_at_a_handle, "a TPM that holds the key of a certificate"},
 	{"validity_days", gets_a_certificate, "an attestation by certificate"},
+	{"extended_key_usage", gets_a_certificate, "an attestation by certificate"},
+	{"alternative_name", gets_a_certificate, "an attestation by certificate"},
+	{"organization", gets_a_certificate, "an attestation by certificate"},
+	{"organizational_unit", gets_a_certificate, "an attestation by certificate"},
 };
 
 static void check_rules(const struct config_profile *p, const struct config_seen *seen, struct mistakes *m)
@@ -152,6 +156,8 @@ void config_check_profile(struct config_profile *p, const struct config_seen *se
 	bool tpm = units_have_a_tpm(p);
 	check_rules(p, seen, m);
 	check_id(p, seen, m);
+	if (p->server && !p->dns_name)
+		mistake_add(m, config_line_of(seen, "extended_key_usage"), "extended_key_usage = client-server needs alternative_name = dns");
 	if (!tpm && p->attestation == ATTEST_TPM)
 		mistake_add(m, config_line_of(seen, "attestation"), "attestation = tpm needs a TPM; units of driver %s have none", p->driver);
 	if (tpm && p->need_ek_cert && !config_given(seen, "ek_roots"))

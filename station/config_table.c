@@ -35,6 +35,8 @@ static const char *const labels[] = {[LABEL_SERIAL] = "serial", [LABEL_SCAN] = "
 static const char *const label_checks[] = {[LABEL_EQUAL] = "equal", [LABEL_LISTED] = "listed", NULL};
 static const char *const rotations[] = {"0", "90", "180", "270", NULL};
 static const char *const silences[] = {[SILENCE_STOPS] = "stop", [SILENCE_GOES] = "go", [SILENCE_LISTED] = "listed", NULL};
+static const char *const usages[] = {"client", "client-server", NULL};
+static const char *const alternative_names[] = {"none", "dns", NULL};
 static const char *const optional_required[] = {"optional", "required", NULL};
 
 #define AT(type, field) offsetof(struct type, field), sizeof(((struct type *)0)->field)
@@ -147,6 +149,10 @@ const struct config_row config_rows[] = {
 	PROFILE_ROW("existing_key", value_choice, existing_key, "refuse", .choices = others),
 	PROFILE_ROW("key_handle", value_handle, key_handle, "0x81000200"),
 	PROFILE_ROW("validity_days", value_count, validity_days, "3650", .least = 1, .most = 36500),
+	PROFILE_ROW("extended_key_usage", value_choice, server, "client", .choices = usages),
+	PROFILE_ROW("alternative_name", value_choice, dns_name, "none", .choices = alternative_names),
+	PROFILE_ROW("organization", value_text, organization, ""),
+	PROFILE_ROW("organizational_unit", value_text, unit, ""),
 	PROFILE_ROW("finish", value_choice, finish, "yes", .choices = no_yes),
 	PROFILE_ROW("keep_registration", value_choice, keep_registration, "yes", .choices = no_yes),
 	PROFILE_ROW("rehearse_here", value_choice, rehearse_here, "no", .choices = no_yes),

@@ -12,7 +12,7 @@ static const struct command *const commands[] = {
 	&run_command, &training_command, &devices_command, &slots_learn_command, &preflight_command, &status_command,
 	&watch_command, &upload_command, &queue_command, &console_command, &check_config_command, &check_cloud_command,
 	&group_ensure_command, &ca_init_command, &ca_prove_command, &ca_lint_command, &ca_csr_command,
-	&ca_import_command, &ca_show_command, &ca_crl_command, &ca_key_command, &ca_renew_command,
+	&ca_import_command, &ca_show_command, &ca_crl_command, &ca_key_command, &ca_renew_command, &profile_lint_command,
 	&people_init_command, &people_add_command, &people_remove_command, &people_pin_command, &people_list_command,
 	&people_roles_command, &cards_command, &id_command, &audit_verify_command, &audit_export_command,
 	&audit_consistency_command, &audit_receipt_command, &audit_check_receipt_command, &witness_init_command,

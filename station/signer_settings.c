@@ -3,6 +3,14 @@
 
 #include <string.h>
 
+struct leaf_form leaf_form_of(const struct config_profile *p)
+{
+	struct leaf_form form = {.server = p->server, .dns_name = p->dns_name};
+	memcpy(form.organization, p->organization, sizeof(form.organization));
+	memcpy(form.unit, p->unit, sizeof(form.unit));
+	return form;
+}
+
 bool signer_settings_of(const struct config *config, struct signer_settings *ret, struct err *e)
 {
 	memset(ret, 0, sizeof(*ret));
@@ -10,6 +18,7 @@ bool signer_settings_of(const struct config *config, struct signer_settings *ret
 		const struct config_profile *p = &config->profile[i];
 		memcpy(ret->profile[i].name, p->name, sizeof(ret->profile[i].name));
 		ret->profile[i].validity_days = p->validity_days;
+		ret->profile[i].form = leaf_form_of(p);
 		ret->profile[i].kind = p->attestation == ATTEST_TPM ? INTENT_PERMIT : INTENT_LEAF;
 	}
 	ret->setup = (struct signer_setup){

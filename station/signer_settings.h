@@ -13,6 +13,9 @@ struct signer_settings {
 	struct signer_setup setup;	/* lends from the configuration and from here: not to be moved */
 };
 
+/* What a profile has in its leaves. */
+struct leaf_form leaf_form_of(const struct config_profile *p);
+
 /* E_FILE (the path of the state directory is too long). */
 WARN_UNUSED bool signer_settings_of(const struct config *config, struct signer_settings *ret, struct err *e);
 

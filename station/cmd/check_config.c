@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "station/cmd/cmd.h"
-#include "station/config.h"
+#include "station/cmd/profile_lint.h"
 
 #include <stdio.h>
+#include <unistd.h>
 
 static int check_config(int argc, char **argv, struct err *e)
 {
@@ -22,6 +23,11 @@ static int check_config(int argc, char **argv, struct err *e)
 	fputs(bytes_text(&mistakes), stdout);
 	if (!ok)
 		return EXIT_FAILED;
+	/* Where there is a CA yet: what it would issue. */
+	if (access(c->ca_chain, R_OK) == 0 && !profile_lint(c, NULL, e)) {
+		config_free(c);
+		return EXIT_FAILED;
+	}
 	printf("%s: ok, %zu slot%s, %zu profile%s\n", path, c->slot_count, c->slot_count == 1 ? "" : "s", c->profile_count,
 	       c->profile_count == 1 ? "" : "s");
 	config_free(c);

@@ -38,6 +38,6 @@ extern const struct command run_command, preflight_command, slots_learn_command,
 	order_key_command, order_make_command, order_sign_command, order_show_command, custody_make_key_command,
 	custody_make_anchor_command, custody_set_limit_command, revoke_command,
 	ca_revoke_command, ca_import_command, ca_show_command, ca_crl_command,
-	ca_key_command, ca_renew_command;
+	ca_key_command, ca_renew_command, profile_lint_command;
 
 #endif

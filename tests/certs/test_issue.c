@@ -1,9 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "certs/issue.h"
 #include "certs/ca.h"
+#include "certs/lint.h"
 #include "certs/ossl.h"
 #include "certs/pem.h"
 #include "station/base/clock.h"
+#include "station/base/file.h"
 #include "tests/certs/check.h"
 #include "tests/certs/desk.h"
 
@@ -44,6 +46,12 @@ static int close_bench(void **state)
 	bytes_fini(&b->chain[1]);
 	desk_close(&b->desk);
 	return 0;
+}
+
+static void form_breaks(void *ctx, const struct lint_rule *rule)
+{
+	(void)ctx;
+	fail_msg("%s: %s", rule->name, rule->wants);
 }
 
 static void issue(struct bench *b, const struct intent *i, uint32_t days, struct bytes *ret)
@@ -296,10 +304,89 @@ static void certificate_that_is_no_fitting_ca_is_refused(void **state)
 	bytes_fini(&without);
 }
 
+/* Each thing that a profile may have, and all of them, by other people's readers and our linter. */
+static void every_form_of_a_leaf_is_accepted_by_other_peoples_tools(void **state)
+{
+	struct bench *b = *state;
+	char out[16384];
+	const char *dir = b->desk.dir;
+	for (unsigned bits = 0; bits < 16; bits++) {
+		struct leaf_form form = {.dns_name = bits & 1, .server = (bits & 3) == 3};
+		struct err e = {0};
+		struct tbs tbs;
+		struct intent i;
+		uint8_t der[ISSUE_CERT_MAX];
+		size_t len, broken = 0;
+		AUTO(bytes) struct bytes pem = {0};
+		if (bits & 4)
+			snprintf(form.organization, sizeof(form.organization), "Acme Sensors, Inc. + Sons");
+		if (bits & 8)
+			snprintf(form.unit, sizeof(form.unit), "Line \"1\" <x>");
+		intent_make(&i, "sn-0001.device.example");
+		const struct leaf_order order = {i.registration_id, &i.key, i.serial, 30, &form};
+		CHECK_OK(issue_build(&b->ca, &order, clock_wall_ms(), &tbs, &e), e);
+		CHECK_OK(issue_sign(&b->ca, &tbs, der, &len, &e), e);
+		CHECK_OK(lint_leaf(der, len, form_breaks, NULL, &broken, &e), e);
+		CHECK_OK(cert_to_pem(der, len, &pem, &e), e);
+		CHECK_OK(file_write_atomic(desk_path(&b->desk, "form.pem"), pem.data, pem.len, 0600, &e), e);
+		assert_int_equal(desk_shell(out, sizeof(out), "cd %s && openssl verify -x509_strict -purpose sslclient -CAfile root.pem -untrusted "
+			"line.pem form.pem 2>&1 && cat form.pem line.pem root.pem | certtool --verify-chain 2>&1 && openssl x509 -in form.pem "
+			"-noout -subject -ext extendedKeyUsage,subjectAltName 2>&1", dir), 0);
+		assert_int_equal(!strstr(out, "DNS:sn-0001.device.example"), !form.dns_name);
+		assert_int_equal(!strstr(out, "TLS Web Server Authentication"), !form.server);
+		assert_int_equal(!strstr(out, "Acme Sensors"), !(bits & 4));
+		assert_int_equal(!strstr(out, "OU = "), !(bits & 8));
+		if (form.server)
+			assert_int_equal(desk_shell(out, sizeof(out), "cd %s && openssl verify -x509_strict -purpose sslserver -verify_hostname "
+				"sn-0001.device.example -CAfile root.pem -untrusted line.pem form.pem 2>&1", dir), 0);
+	}
+}
+
+static void a_form_that_cannot_be_is_refused(void **state)
+{
+	struct bench *b = *state;
+	struct err e = {0};
+	struct tbs tbs;
+	struct intent i;
+	struct leaf_form form = {.server = true};
+	static const char *const no_names[] = {"sn_0001", "a:b", "a..b", "a-.b", "-a", "sn-0001-"};
+	intent_make(&i, "sn-0001");
+	struct leaf_order order = {i.registration_id, &i.key, i.serial, 30, &form};
+	CHECK_FAILS(issue_build(&b->ca, &order, clock_wall_ms(), &tbs, &e), E_PROFILE, e);
+	form = (struct leaf_form){.organization = " Acme"};
+	CHECK_FAILS(issue_build(&b->ca, &order, clock_wall_ms(), &tbs, &e), E_PROFILE, e);
+	form = (struct leaf_form){.unit = "a\nb"};
+	CHECK_FAILS(issue_build(&b->ca, &order, clock_wall_ms(), &tbs, &e), E_PROFILE, e);
+	form = (struct leaf_form){.dns_name = true};
+	for (size_t n = 0; n < COUNT_OF(no_names); n++)
+		CHECK_FAILS(leaf_form_is_valid(&form, no_names[n], &e), E_ID_INVALID, e);
+	CHECK_OK(leaf_form_is_valid(&form, "a.b-c.0", &e), e);
+}
+
+/* At the edges of the CA's own time; the signer's issue_until is in test_signer.c. */
+static void a_leaf_ends_with_its_ca_and_not_a_millisecond_later(void **state)
+{
+	struct bench *b = *state;
+	struct err e = {0};
+	struct tbs tbs;
+	struct intent i;
+	const int64_t last = b->ca.not_after_ms - 10 * DAY_MS;
+	intent_make(&i, "sn-0001");
+	const struct leaf_order order = {i.registration_id, &i.key, i.serial, 10};
+	CHECK_OK(issue_build(&b->ca, &order, last, &tbs, &e), e);
+	CHECK_FAILS(issue_build(&b->ca, &order, last + 1, &tbs, &e), E_CA_EXPIRED, e);
+	CHECK_FAILS(issue_build(&b->ca, &order, b->ca.not_after_ms, &tbs, &e), E_CA_EXPIRED, e);
+	CHECK_FAILS(issue_build(&b->ca, &order, b->ca.not_before_ms - 1, &tbs, &e), E_CA_EXPIRED, e);
+	CHECK_OK(issue_build(&b->ca, &order, b->ca.not_before_ms, &tbs, &e), e);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(leaf_is_accepted_by_other_peoples_tools),
+		cmocka_unit_test(every_form_of_a_leaf_is_accepted_by_other_peoples_tools),
+		cmocka_unit_test(a_form_that_cannot_be_is_refused),
+		cmocka_unit_test(a_leaf_ends_with_its_ca_and_not_a_millisecond_later),
 		cmocka_unit_test(leaf_says_what_was_ordered_and_nothing_more),
 		cmocka_unit_test(leaf_is_canonical_der),
 		cmocka_unit_test(rsa_device_key_is_certified),

@@ -1614,6 +1614,12 @@ def a_unit_that_was_revoked(stage):
     return stage.verdict_of(line)
 
 
+@happens("E_PROFILE_LINT")
+def a_leaf_that_would_outlive_its_ca(stage):
+    return stage.says("check-config", "--config", stage.config("long-lived", (r"\[profile demo\]", "[profile demo]\nvalidity_days = 36500")),
+                      status=1)
+
+
 @happens("E_CA_CHAIN")
 def a_chain_that_is_another_keys(stage):
     chain = stage.factory.dir / "turned.pem"
