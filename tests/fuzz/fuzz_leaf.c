@@ -3,7 +3,7 @@
  * taken the part that is signed must be the same, byte for byte, and what is signed must be read and verified by them. What is refused
  * is refused for one of the reasons that stand here, which are found again without our code.
  *
- * An input is an order, field after field: CA, kind of key, serial number, time, days, the key's numbers, and the id as the rest. */
+ * An input is an order, field after field: CA, serial number, time, days, what the profile adds, kind of key and its numbers, id. */
 #include "certs/issue.h"
 #include "certs/ossl.h"
 #include "scratch.h"
@@ -12,6 +12,7 @@
 #include <openssl/err.h>
 #include <openssl/x509v3.h>
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -232,10 +233,12 @@ struct order {
 	uint8_t serial[INTENT_SERIAL];
 	int64_t now_ms;
 	uint32_t days;
+	struct leaf_form form;
 	char id[ID_ROOM];
 };
 
 static const char inside_id[] = "abcdefghijklmnopqrstuvwxyz0123456789-._:";
+static const char inside_name[] = "Acme & Sons, Sensor-Works (7)";
 
 enum { KEY_OF_SECRET, KEY_OF_NUMBERS, KEY_OF_MODULUS, KEY_OF_NOTHING };
 
@@ -304,15 +307,26 @@ static void take_key(struct span *in, struct key_public *ret)
 	}
 }
 
-/* Bytes as they come, or each made a character that an id may have, so that most orders are not refused for their id alone. */
-static void take_id(struct span *in, char ret[static ID_ROOM])
+/* Bytes as they come, or each made a character that is good, so that most orders are not refused for a text alone. */
+static void take_text(struct span *in, const char *good, char *ret, size_t room)
 {
 	bool raw = take(in, 1) % 2;
-	size_t len = take(in, 1) % ID_ROOM;
+	size_t len = take(in, 1) % room;
 	for (size_t i = 0; i < len; i++) {
 		uint8_t byte = (uint8_t)take(in, 1);
-		ret[i] = (char)(raw || (byte && strchr(inside_id, byte)) ? byte : (uint8_t)inside_id[byte % strlen(inside_id)]);
+		ret[i] = (char)(raw || (byte && strchr(good, byte)) ? byte : (uint8_t)good[byte % strlen(good)]);
 	}
+}
+
+static void take_form(struct span *in, struct leaf_form *ret)
+{
+	uint64_t what = take(in, 1);
+	ret->server = what & 1;
+	ret->dns_name = what & 2;
+	if (what & 4)
+		take_text(in, inside_name, ret->organization, sizeof(ret->organization));
+	if (what & 8)
+		take_text(in, inside_name, ret->unit, sizeof(ret->unit));
 }
 
 /* 5 bytes of seconds from 1950 go far beyond the year 9999. */
@@ -322,8 +336,9 @@ static void take_order(struct span *in, struct order *o)
 	take_bytes(in, o->serial, sizeof(o->serial));
 	o->now_ms = (TIME_FROM_S + (int64_t)take(in, 5)) * 1000 + (int64_t)(take(in, 2) % 1000);
 	o->days = (uint32_t)take(in, 4);
+	take_form(in, &o->form);
 	take_key(in, &o->key);
-	take_id(in, o->id);
+	take_text(in, inside_id, o->id, sizeof(o->id));
 	o->pkey = pkey_of_numbers(&o->key);
 }
 
@@ -332,6 +347,23 @@ static bool id_is_good(const char *id)
 	size_t len = strlen(id);
 	const char *ends = "abcdefghijklmnopqrstuvwxyz0123456789";
 	return len >= 1 && len <= 64 && strspn(id, inside_id) == len && strspn(id, ends) >= 1 && strspn(id + len - 1, ends) == 1;
+}
+
+static bool name_is_good(const char *name)
+{
+	size_t len = strlen(name);
+	for (size_t i = 0; i < len; i++)
+		if (name[i] < 0x20 || name[i] > 0x7e)
+			return false;
+	return !len || (name[0] != ' ' && name[len - 1] != ' ');
+}
+
+/* With dots around it, a hyphen or a dot never follows or precedes a dot; and there are no other characters. */
+static bool dns_name_is_good(const char *id)
+{
+	char dotted[ID_ROOM + 2];
+	snprintf(dotted, sizeof(dotted), ".%s.", id);
+	return !strpbrk(id, "_:") && !strstr(dotted, "..") && !strstr(dotted, ".-") && !strstr(dotted, "-.") && strcspn(id, ".") < 64;
 }
 
 static bool time_is_good(const struct order *o)
@@ -358,6 +390,10 @@ static bool serial_is_good(const struct order *o)
 static enum err_code reason_of(const struct order *o)
 {
 	if (!id_is_good(o->id))
+		return E_ID_INVALID;
+	if ((o->form.server && !o->form.dns_name) || !name_is_good(o->form.organization) || !name_is_good(o->form.unit))
+		return E_PROFILE;
+	if (o->form.dns_name && !dns_name_is_good(o->id))
 		return E_ID_INVALID;
 	if (!time_is_good(o))
 		return E_CA_EXPIRED;
@@ -403,6 +439,22 @@ static void set_times(X509 *leaf, const struct order *o)
 	must(ASN1_TIME_set(X509_getm_notBefore(leaf), from_s) && ASN1_TIME_set(X509_getm_notAfter(leaf), now_s + o->days * DAY_S));
 }
 
+static void add_subject(X509 *leaf, const struct order *o)
+{
+	X509_NAME *name = X509_get_subject_name(leaf);
+	add_name(name, NID_organizationName, o->form.organization[0] ? o->form.organization : NULL);
+	add_name(name, NID_organizationalUnitName, o->form.unit[0] ? o->form.unit : NULL);
+	add_name(name, NID_commonName, o->id);
+}
+
+static void add_alternative(X509 *leaf, const struct order *o)
+{
+	char value[ID_ROOM + 4];
+	snprintf(value, sizeof(value), "DNS:%s", o->id);
+	if (o->form.dns_name)
+		add_extension(leaf, NID_subject_alt_name, value);
+}
+
 static X509 *leaf_of(const struct order *o)
 {
 	X509 *leaf = X509_new();
@@ -411,10 +463,11 @@ static X509 *leaf_of(const struct order *o)
 	must(X509_set_issuer_name(leaf, X509_get_subject_name(o->ca->x)) == 1 && X509_set_pubkey(leaf, o->pkey) == 1);
 	set_algorithm(leaf, o->ca->store.key.kind == KEY_RSA);
 	set_times(leaf, o);
-	add_name(X509_get_subject_name(leaf), NID_commonName, o->id);
+	add_subject(leaf, o);
 	add_extension(leaf, NID_basic_constraints, "critical,CA:FALSE");
 	add_extension(leaf, NID_key_usage, "critical,digitalSignature");
-	add_extension(leaf, NID_ext_key_usage, "clientAuth");
+	add_extension(leaf, NID_ext_key_usage, o->form.server ? "clientAuth,serverAuth" : "clientAuth");
+	add_alternative(leaf, o);
 	add_key_ids(leaf, o->ca->x);
 	return leaf;
 }
@@ -445,7 +498,8 @@ static void compare(const struct order *o)
 {
 	static struct tbs tbs;
 	struct err e = {0};
-	const struct leaf_order order = {.id = o->id, .key = &o->key, .serial = o->serial, .validity_days = o->days};
+	const struct leaf_order order = {.id = o->id, .key = &o->key, .serial = o->serial, .validity_days = o->days,
+					 .form = &o->form};
 	bool built = issue_build(&o->ca->issuer, &order, o->now_ms, &tbs, &e);
 	must(e.code == reason_of(o));
 	must(built == (e.code == E_NONE));

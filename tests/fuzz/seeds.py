@@ -172,10 +172,13 @@ def make_request(m):
 
 
 def make_leaf(_):
-    """Orders: CA, serial number, seconds from 1950 and milliseconds, days, the key as it is drawn, how the id is taken, the id."""
-    def order(ca, seconds, days, key, text, serial=bytes(range(1, 17)), ms=0):
-        return (bytes([ca]) + serial + (seconds + 631152000).to_bytes(5, "big") + ms.to_bytes(2, "big") + days.to_bytes(4, "big") + key
-                + b"\0" + bytes([len(text)]) + text.encode())
+    """Orders: CA, serial number, seconds from 1950 and milliseconds, days, what the profile adds, the key as it is drawn, the id."""
+    def text(what):
+        return bytes([0, len(what)]) + what.encode()
+
+    def order(ca, seconds, days, key, name, serial=bytes(range(1, 17)), ms=0, form=0, more=""):
+        return (bytes([ca]) + serial + (seconds + 631152000).to_bytes(5, "big") + ms.to_bytes(2, "big") + days.to_bytes(4, "big")
+                + bytes([form]) + b"".join(text(more) for bit in (4, 8) if form & bit) + key + text(name))
 
     def rsa(size, exponent, first, last):
         return b"\2" + bytes([size]) + exponent.to_bytes(4, "big") + bytes([first, last])
@@ -187,6 +190,7 @@ def make_leaf(_):
     yield "small_serial", order(1, -600, 30000, secret, "0", serial=14 * b"\0" + b"\0\x80")
     yield "rsa", order(0, now, 3650, rsa(2, 0xffffffff, 0xff, 1), "ser-0001")
     yield "rsa_ca", order(2, 2524521601, 1, rsa(0, 65537, 0xc1, 7), "unit-1")
+    yield "server", order(0, now, 365, secret, "gate-1.line.example", form=15, more="Acme Sensors")
     yield "nothing", order(0, now, 365, b"\3\0\0\0\0", "unit-1")
 
 
