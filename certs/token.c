@@ -63,7 +63,8 @@ static bool try_is_allowed(struct token *t, struct err *e)
 	if (pread(t->tries_fd, &tries, 1, 0) < 0)
 		return err_errno(e, E_FILE, "the PIN's tries");
 	if (tries == TRIES_REFUSED || tries >= TRIES_MOST)
-		return err_set(e, E_TOKEN_PIN, tries == TRIES_REFUSED ? "it was refused before" : "two logins were begun and never answered");
+		return err_set(e, E_TOKEN_PIN,
+			       tries == TRIES_REFUSED ? "it was refused before" : "two logins were begun and never answered");
 	return tries_write(t, tries < TRIES_NONE ? TRIES_NONE + 1 : (char)(tries + 1), e);
 }
 
@@ -86,13 +87,13 @@ static bool log_in(struct token *t, struct err *e)
 	CK_RV rv = t->p11->C_Login(t->session, CKU_USER, t->pin.data, t->pin.len);
 	if (rv == CKR_OK || rv == CKR_USER_ALREADY_LOGGED_IN)
 		return tries_write(t, TRIES_NONE, e);
-	if (rv == CKR_PIN_INCORRECT || rv == CKR_PIN_LOCKED || rv == CKR_PIN_EXPIRED || rv == CKR_PIN_INVALID || rv == CKR_PIN_LEN_RANGE) {
+	if (rv == CKR_PIN_INCORRECT || rv == CKR_PIN_LOCKED || rv == CKR_PIN_EXPIRED || rv == CKR_PIN_INVALID ||
+	    rv == CKR_PIN_LEN_RANGE) {
 		if (!tries_write(t, TRIES_REFUSED, &ignored))
 			err_clear(&ignored);
 		return err_native(e, E_TOKEN_PIN, (int64_t)rv, "%s", p11_kit_strerror(rv));
 	}
-	if (is_gone(rv) && !tries_write(t, TRIES_NONE, &ignored))	/* nobody looked at the PIN */
-		err_clear(&ignored);
+	/* Whatever else it says, the PIN may have been looked at: the try stays counted. */
 	return token_fail(rv, E_TOKEN_GONE, "logging in", e);
 }
 
@@ -103,6 +104,7 @@ bool token_session(struct token *t, struct err *e)
 	if (t->session)
 		t->p11->C_CloseSession(t->session);
 	t->session = 0;
+	t->sessions++;
 	CK_RV rv = t->p11->C_OpenSession(t->slot, CKF_SERIAL_SESSION | CKF_RW_SESSION, NULL, NULL, &t->session);
 	if (rv != CKR_OK)
 		return token_fail(rv, E_TOKEN_GONE, "opening a session", e);
@@ -172,7 +174,8 @@ static bool open_all(struct token *t, const struct token_setup *setup, struct er
 	t->pin.max = 256;
 	if (!secret_read(setup->pin, &t->pin, e) || !uri_parse(setup->uri, &uri, e))
 		return false;
-	bool ok = tries_open(t, setup->memory_path, e) && client_open(t, setup->socket, e) && find_slot(t, uri, e) && token_session(t, e);
+	bool ok = tries_open(t, setup->memory_path, e) && client_open(t, setup->socket, e) && find_slot(t, uri, e) &&
+		token_session(t, e);
 	p11_kit_uri_free(uri);
 	return ok;
 }
@@ -209,20 +212,40 @@ void token_close(struct token *t)
 
 /* ---- objects ---- */
 
-bool token_find(struct token *t, CK_ATTRIBUTE *template, CK_ULONG count, CK_OBJECT_HANDLE *ret, CK_ULONG room, CK_ULONG *ret_count,
-		struct err *e)
+/* One more handle than there is room for is asked for, so that too many are seen. A module may say that it gave more than that. */
+static CK_RV find_once(struct token *t, CK_ATTRIBUTE *template, CK_ULONG count, CK_OBJECT_HANDLE *ret, CK_ULONG room,
+		       CK_ULONG *ret_count)
 {
+	CK_OBJECT_HANDLE more;
+	CK_ULONG got = 0, beyond = 0;
 	CK_RV rv = t->p11->C_FindObjectsInit(t->session, template, count);
+	if (rv != CKR_OK)
+		return rv;
+	*ret_count = 0;
+	do {
+		rv = t->p11->C_FindObjects(t->session, ret + *ret_count, room - *ret_count, &got);
+		if (rv == CKR_OK && got > room - *ret_count)
+			rv = CKR_DATA_LEN_RANGE;
+		*ret_count += rv == CKR_OK ? got : 0;
+	} while (rv == CKR_OK && got && *ret_count < room);
+	if (rv == CKR_OK && *ret_count == room && got)
+		rv = t->p11->C_FindObjects(t->session, &more, 1, &beyond);
+	t->p11->C_FindObjectsFinal(t->session);
+	return rv == CKR_OK && beyond ? CKR_DATA_LEN_RANGE : rv;
+}
+
+bool token_find(struct token *t, CK_ATTRIBUTE *template, CK_ULONG count, CK_OBJECT_HANDLE *ret, CK_ULONG room, CK_ULONG *ret_count,
+		enum err_code code, struct err *e)
+{
+	CK_RV rv = find_once(t, template, count, ret, room, ret_count);
 	if (token_session_is_lost(rv)) {
 		if (!token_session(t, e))
 			return false;
-		rv = t->p11->C_FindObjectsInit(t->session, template, count);
+		rv = find_once(t, template, count, ret, room, ret_count);
 	}
-	if (rv != CKR_OK)
-		return token_fail(rv, E_CA_FILE, "looking for an object", e);
-	rv = t->p11->C_FindObjects(t->session, ret, room, ret_count);
-	t->p11->C_FindObjectsFinal(t->session);
-	return rv == CKR_OK || token_fail(rv, E_CA_FILE, "looking for an object", e);
+	if (rv == CKR_DATA_LEN_RANGE)
+		return err_set(e, code, "more than %lu objects on the token are of that name", room);
+	return rv == CKR_OK || token_fail(rv, code, "looking for an object", e);
 }
 
 bool token_uri_attributes(const char *text, CK_ATTRIBUTE *ret, CK_ULONG *ret_count, P11KitUri **ret_uri, struct err *e)

@@ -1,8 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The issuing key on a token: found by its URI, and signing with it. */
 #include "certs/der.h"
+#include "certs/ossl.h"
 #include "certs/token_inside.h"
 #include "station/base/text.h"
+
+#include <openssl/err.h>
+#include <openssl/rsa.h>
 
 #include <stdlib.h>
 #include <string.h>
@@ -13,7 +17,9 @@ struct token_key {
 	struct token *token;
 	char uri[512];
 	CK_OBJECT_HANDLE handle;
+	unsigned session;	/* in which the handle was found */
 	bool rsa;
+	struct key_public key;
 };
 
 /* DigestInfo of SHA-256 (RFC 8017, 9.2, note 1), without the digest. */
@@ -30,7 +36,7 @@ static bool find_one(struct token_key *k, CK_OBJECT_CLASS class, CK_OBJECT_HANDL
 	P11KitUri *uri = NULL;
 	if (!token_uri_attributes(k->uri, template + 1, &named, &uri, e))
 		return false;
-	bool ok = token_find(k->token, template, 1 + named, found, FOUND_MAX, ret_count, e);
+	bool ok = token_find(k->token, template, 1 + named, found, FOUND_MAX, ret_count, E_CA_FILE, e);
 	p11_kit_uri_free(uri);
 	if (ok && *ret_count)
 		*ret = found[0];
@@ -42,6 +48,7 @@ static bool find_key(struct token_key *k, struct err *e)
 	CK_ULONG count = 0;
 	if (!find_one(k, CKO_PRIVATE_KEY, &k->handle, &count, e))
 		return false;
+	k->session = k->token->sessions;
 	if (count > 1)
 		return err_set(e, E_CA_FILE, "%lu private keys fit the URI", count);
 	return count || err_set(e, E_CA_FILE, "no private key on the token fits the URI");
@@ -52,8 +59,10 @@ static bool get(struct token_key *k, CK_OBJECT_HANDLE object, CK_ATTRIBUTE_TYPE 
 {
 	CK_ATTRIBUTE a = {type, out, room};
 	CK_RV rv = k->token->p11->C_GetAttributeValue(k->token->session, object, &a, 1);
-	if (rv != CKR_OK || a.ulValueLen > room)
+	if (rv != CKR_OK)
 		return token_fail(rv, E_CA_FILE, "reading the key's public half", e);
+	if (a.ulValueLen > room)	/* also CK_UNAVAILABLE_INFORMATION */
+		return err_set(e, E_CA_FILE, "the token does not tell the key's public half, or too much of it");
 	*ret_len = a.ulValueLen;
 	return true;
 }
@@ -140,17 +149,43 @@ static CK_RV sign_once(struct token_key *k, CK_BYTE *data, CK_ULONG len, CK_BYTE
 }
 
 /* r and s of 32 bytes each, as ECDSA-Sig-Value. */
-static bool put_der(const uint8_t *raw, CK_ULONG len, struct keystore_signature *ret, struct err *e)
+static bool put_der(const uint8_t *raw, struct keystore_signature *ret, struct err *e)
 {
 	struct der d = {.data = ret->data, .room = sizeof(ret->data)};
-	if (len != 64)
-		return err_set(e, E_SIGN, "the token gave a signature of %lu bytes", len);
 	size_t whole = der_open(&d, DER_SEQUENCE);
 	der_unsigned(&d, raw, 32);
 	der_unsigned(&d, raw + 32, 32);
 	der_close(&d, whole);
 	ret->len = d.len;
 	return der_whole(&d) || err_set(e, E_SIGN, "a signature of more than %zu bytes", sizeof(ret->data));
+}
+
+static bool rsa_signed(const struct key_public *key, const uint8_t digest[static SHA256_SIZE], const uint8_t *raw, size_t len)
+{
+	AUTO(pkey) EVP_PKEY *pkey = NULL;
+	struct err ignored = {0};
+	if (!ossl_pkey(key, &pkey, &ignored))
+		return false;
+	AUTO(pkey_ctx) EVP_PKEY_CTX *ctx = EVP_PKEY_CTX_new(pkey, NULL);
+	bool ok = ctx && EVP_PKEY_verify_init(ctx) > 0 && EVP_PKEY_CTX_set_rsa_padding(ctx, RSA_PKCS1_PADDING) > 0 &&
+		  EVP_PKEY_CTX_set_signature_md(ctx, EVP_sha256()) > 0 && EVP_PKEY_verify(ctx, raw, len, digest, SHA256_SIZE) == 1;
+	ERR_clear_error();
+	return ok;
+}
+
+/* A token that errs, or that was changed for another, signs nothing that anybody would take. */
+static bool is_right(const struct token_key *k, const uint8_t digest[static SHA256_SIZE], const uint8_t *raw, CK_ULONG len,
+		     struct err *e)
+{
+	struct key_signature sig;
+	CK_ULONG wanted = k->rsa ? k->key.rsa_bits / 8 : sizeof(sig);
+	if (len != wanted)
+		return err_set(e, E_SIGN, "the token gave a signature of %lu bytes", len);
+	if (k->rsa)
+		return rsa_signed(&k->key, digest, raw, len) || err_set(e, E_SIGN, "the token's signature is not its key's");
+	memcpy(sig.r, raw, sizeof(sig.r));
+	memcpy(sig.s, raw + sizeof(sig.r), sizeof(sig.s));
+	return key_signed(&k->key, digest, &sig) || err_set(e, E_SIGN, "the token's signature is not its key's");
 }
 
 static bool token_key_sign(void *state, const uint8_t digest[static SHA256_SIZE], struct keystore_signature *ret, struct err *e)
@@ -160,6 +195,9 @@ static bool token_key_sign(void *state, const uint8_t digest[static SHA256_SIZE]
 	CK_ULONG len = k->rsa ? sizeof(data) : SHA256_SIZE, raw_len = sizeof(raw);
 	memcpy(data, digest_info, sizeof(digest_info));
 	memcpy(k->rsa ? data + sizeof(digest_info) : data, digest, SHA256_SIZE);
+	/* The anchor may have opened another session: the handle could mean another object in it. */
+	if (k->session != k->token->sessions && !find_key(k, e))
+		return false;
 	CK_RV rv = sign_once(k, data, len, raw, &raw_len);
 	if (token_session_is_lost(rv)) {
 		if (!token_session(k->token, e) || !find_key(k, e))
@@ -169,8 +207,10 @@ static bool token_key_sign(void *state, const uint8_t digest[static SHA256_SIZE]
 	}
 	if (rv != CKR_OK)
 		return token_fail(rv, E_SIGN, "signing on the token", e);
+	if (!is_right(k, digest, raw, raw_len, e))
+		return false;
 	if (!k->rsa)
-		return put_der(raw, raw_len, ret, e);
+		return put_der(raw, ret, e);
 	memcpy(ret->data, raw, raw_len);
 	ret->len = raw_len;
 	return true;
@@ -189,6 +229,7 @@ bool keystore_open_token(struct token *t, const char *uri, struct keystore *ret,
 		free(k);
 		return false;
 	}
+	k->key = store.key;
 	*ret = store;
 	return true;
 }

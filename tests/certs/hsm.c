@@ -66,10 +66,12 @@ void hsm_put_back(struct hsm *h)
 		int quiet = open("/dev/null", O_WRONLY);
 		snprintf(conf, sizeof(conf), "%s/hsm.conf", h->dir);
 		setenv("SOFTHSM2_CONF", conf, 1);
+		setenv("SHIM_DIR", h->dir, 1);
 		unsetenv("LD_PRELOAD");
 		setpgid(0, 0);
 		dup2(quiet, STDOUT_FILENO);
-		execlp("p11-kit", "p11-kit", "server", "-f", "-n", h->socket, "-p", "/usr/lib/softhsm/libsofthsm2.so", "pkcs11:", NULL);
+		execlp("p11-kit", "p11-kit", "server", "-f", "-n", h->socket, "-p",
+		       h->module ? h->module : "/usr/lib/softhsm/libsofthsm2.so", "pkcs11:", NULL);
 		_exit(127);
 	}
 	setpgid(h->server, h->server);

@@ -11,6 +11,7 @@
 
 struct hsm {
 	char dir[64], socket[96], pin[96], tries[96];
+	const char *module;	/* that is served; NULL: SoftHSM2 itself */
 	pid_t server;	/* and its process group; 0 while the token is pulled */
 	struct token_setup setup;	/* of the token "station" */
 };
