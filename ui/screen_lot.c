@@ -24,6 +24,20 @@ static int64_t percent(int64_t part, int64_t of)
 	return of > 0 ? part * 100 / of : 0;
 }
 
+/* What the signer has counted by itself, where orders are signed. */
+static void draw_signer(struct canvas *c, int row, int col, const json_t *signer)
+{
+	if (!json_is_object(signer))
+		return;
+	int64_t used = number(signer, "used"), allowed = number(signer, "allowed");
+	int64_t replaced = number(signer, "replaced"), may_replace = number(signer, "replace_allowed");
+	int wide = canvas_printf(c, row, col, c->cols - col - 1, used < allowed ? STYLE_NORMAL : STYLE_WAIT, "signer %lld of %lld",
+				 (long long)used, (long long)allowed);
+	if (may_replace && col + wide + 24 < c->cols)
+		canvas_printf(c, row, col + wide + 2, c->cols - col - wide - 3, STYLE_NORMAL, "replaced %lld of %lld", (long long)replaced,
+			      (long long)may_replace);
+}
+
 static int draw_sums(struct canvas *c, int row, const json_t *lot)
 {
 	static const struct { const char *member, *word; } counts[] = {
@@ -35,6 +49,7 @@ static int draw_sums(struct canvas *c, int row, const json_t *lot)
 		      json_text_or(lot, "product", ""), json_text_or(lot, "profile", ""), json_text_or(lot, "state", ""));
 	canvas_printf(c, row + 1, 1, 30, STYLE_NORMAL, "identities %lld of %lld", (long long)taken, (long long)count);
 	canvas_bar(c, row + 1, 32, BAR, STYLE_GOOD, taken, count);
+	draw_signer(c, row + 1, 34 + BAR, json_object_get(lot, "signer"));
 	int col = 1;
 	for (size_t i = 0; i < COUNT_OF(counts); i++)
 		col += canvas_printf(c, row + 2, col, c->cols - col, STYLE_NORMAL, "%s %lld  ", counts[i].word,
