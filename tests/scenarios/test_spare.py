@@ -10,6 +10,7 @@ import pathlib
 import re
 import shutil
 import sqlite3
+import subprocess
 import sys
 import unittest
 
@@ -199,7 +200,23 @@ class Spare(unittest.TestCase):
     def step_6_a_restore_keeps_what_was_and_the_signer_remembers(self):
         lost = self.size(self.state / "ledger.db") - self.size(self.copy)
         before = self.digest()
-        self.ledger_verb("restore", "--lose", str(lost), self.copy)
+        # Where people are known, two of them do it; and the log says who.
+        peopled, two = self.factory.dir / "peopled.conf", self.factory.dir / "two"
+        peopled.write_text(self.config.read_text() + "\n[people]\nfile = %s/two.json\n" % self.factory.dir)
+        self.factory.verb("people", "init", "--config", peopled)
+        ids = [subprocess.run([self.factory.station, "people", "add", "--config", peopled, "--name", name, "--role", "lead"], check=True,
+                              input="%s-0815\n471100\n" % name, text=True, capture_output=True).stdout.strip() for name in ("Ana", "Ben")]
+        two.touch(mode=0o600)
+        words = ("ledger", "restore", "--config", peopled, "--lose", str(lost), "--badge", two, self.copy)
+        for shown, code in (("Ana-0815\n471100\n" * 2, "E-LOT-009"), ("Ana-0815\n471100\nBen-0815\n471101\n", "E-LIN-005")):
+            two.write_text(shown)
+            self.assertIn(code, self.factory.verb(*words, status=1))
+            self.assertEqual(self.digest(), before)
+        two.write_text("Ana-0815\n471100\nBen-0815\n471100\n")
+        self.factory.verb(*words)
+        (entry,), = self.ask("SELECT entry FROM entry ORDER BY idx DESC LIMIT 1")
+        for person in ids:
+            self.assertIn(person, entry.decode())
         (aside,) = self.state.glob("before-restore-*")
         self.assertEqual(hashlib.sha256((aside / "ledger.db").read_bytes()).hexdigest(), before)
         kept = {json.loads(p.read_text()).get("serial", p.name) for p in aside.glob("*.json")}
