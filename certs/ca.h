@@ -39,6 +39,10 @@ struct cert_facts {
 /* Reads the facts of a DER certificate: exactly one, of exactly this length. E_CA_FILE. */
 WARN_UNUSED bool cert_look(const void *der, size_t len, struct cert_facts *ret, struct err *e);
 
+/* True if the certificate is for this key and has this common name. */
+struct key_public;
+bool cert_is_for(const void *der, size_t len, const struct key_public *key, const char *common_name);
+
 /* The common name in a certificate that people keep in PEM or DER, the first one of a file; "" where it has none. E_TEXT if it
  * is no certificate, E_ID_INVALID if the name is no text of that length. */
 #define CERT_NAME_ROOM 257

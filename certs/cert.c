@@ -202,3 +202,15 @@ bool cert_chain_holds(const void *leaf, size_t leaf_len, const struct bytes *cha
 	int why = X509_STORE_CTX_get_error(ctx);
 	return holds || err_native(e, E_SIGN, why, "the chain does not hold: %s", X509_verify_cert_error_string(why));
 }
+
+bool cert_is_for(const void *der, size_t len, const struct key_public *key, const char *common_name)
+{
+	AUTO(x509) X509 *x = NULL;
+	AUTO(bytes) struct bytes here = {0}, there = {0};
+	struct key_public own;
+	struct cert_facts facts;
+	struct err ignored = {0};
+	return cert_look(der, len, &facts, &ignored) && !strcmp(facts.common_name, common_name) &&
+	       ossl_x509(der, len, E_CA_FILE, &x, &ignored) && ossl_key_public(X509_get0_pubkey(x), &own, &ignored) &&
+	       key_spki(&own, &there, &ignored) && key_spki(key, &here, &ignored) && bytes_equal(&here, &there);
+}

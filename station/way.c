@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "station/way.h"
+#include "certs/ca.h"
 #include "certs/remote_key.h"
 #include "certs/tpm_identity.h"
 #include "station/base/clock.h"
@@ -42,6 +43,8 @@ static bool sign_leaf(struct job *j, struct err *e)
 	if (!reserve_intent(j, INTENT_LEAF, &j->attest.leaf, &intent, e) ||
 	    !signing_leaf(&j->line->signing, &intent, (uint64_t)j->row.intent_index, &reply, e))
 		return false;
+	if (!cert_is_for(reply.der, reply.len, &j->attest.leaf, j->row.registration_id))
+		return err_set(e, E_SIGN, "the signer's answer is another unit's");
 	return bytes_set(&j->row.leaf, reply.der, reply.len, e);
 }
 

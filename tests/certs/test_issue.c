@@ -363,6 +363,20 @@ static void a_form_that_cannot_be_is_refused(void **state)
 	CHECK_OK(leaf_form_is_valid(&form, "a.b-c.0", &e), e);
 }
 
+static void a_leaf_is_for_its_own_key_and_id_only(void **state)
+{
+	struct bench *b = *state;
+	struct intent i, other;
+	AUTO(bytes) struct bytes leaf = {0};
+	intent_make(&i, "sn-0001");
+	intent_make(&other, "sn-0001");
+	issue(b, &i, 30, &leaf);
+	assert_true(cert_is_for(leaf.data, leaf.len, &i.key, "sn-0001"));
+	assert_false(cert_is_for(leaf.data, leaf.len, &i.key, "sn-0002"));
+	assert_false(cert_is_for(leaf.data, leaf.len, &other.key, "sn-0001"));
+	assert_false(cert_is_for(leaf.data, leaf.len - 1, &i.key, "sn-0001"));
+}
+
 /* At the edges of the CA's own time; the signer's issue_until is in test_signer.c. */
 static void a_leaf_ends_with_its_ca_and_not_a_millisecond_later(void **state)
 {
@@ -386,6 +400,7 @@ int main(void)
 		cmocka_unit_test(leaf_is_accepted_by_other_peoples_tools),
 		cmocka_unit_test(every_form_of_a_leaf_is_accepted_by_other_peoples_tools),
 		cmocka_unit_test(a_form_that_cannot_be_is_refused),
+		cmocka_unit_test(a_leaf_is_for_its_own_key_and_id_only),
 		cmocka_unit_test(a_leaf_ends_with_its_ca_and_not_a_millisecond_later),
 		cmocka_unit_test(leaf_says_what_was_ordered_and_nothing_more),
 		cmocka_unit_test(leaf_is_canonical_der),
