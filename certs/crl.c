@@ -8,7 +8,6 @@
 #define FRAME_MAX 4096	/* names, times, extensions and the signature */
 #define ENTRY_MAX 96
 
-static const uint8_t oid_authority_key_id[] = {0x55, 0x1d, 0x23};
 static const uint8_t oid_crl_number[] = {0x55, 0x1d, 0x14};
 static const uint8_t oid_reason_code[] = {0x55, 0x1d, 0x15};
 
@@ -46,16 +45,10 @@ static void put_entry(struct der *d, const struct crl_entry *entry)
 static void put_extensions(struct der *d, const struct issuer *ca, uint64_t number)
 {
 	size_t field = der_open(d, DER_CONTEXT_OF + 0), list = der_open(d, DER_SEQUENCE);
+	issue_put_authority_key_id(d, ca);
 	size_t extension = der_open(d, DER_SEQUENCE);
-	der_put(d, DER_OID, oid_authority_key_id, sizeof(oid_authority_key_id));
-	size_t value = der_open(d, DER_OCTET_STRING), fields = der_open(d, DER_SEQUENCE);
-	der_put(d, DER_CONTEXT + 0, ca->key_id, ca->key_id_len);
-	der_close(d, fields);
-	der_close(d, value);
-	der_close(d, extension);
-	extension = der_open(d, DER_SEQUENCE);
 	der_put(d, DER_OID, oid_crl_number, sizeof(oid_crl_number));
-	value = der_open(d, DER_OCTET_STRING);
+	size_t value = der_open(d, DER_OCTET_STRING);
 	put_big_endian(d, number);
 	der_close(d, value);
 	der_close(d, extension);

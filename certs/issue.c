@@ -200,7 +200,7 @@ static void put_subject_key_id(struct der *d, const struct key_public *key)
 	der_close(d, extension);
 }
 
-static void put_authority_key_id(struct der *d, const struct issuer *ca)
+void issue_put_authority_key_id(struct der *d, const struct issuer *ca)
 {
 	size_t extension = der_open(d, DER_SEQUENCE);
 	der_put(d, DER_OID, oid_authority_key_id, sizeof(oid_authority_key_id));
@@ -222,7 +222,7 @@ static void put_extensions(struct der *d, const struct issuer *ca, const struct 
 	if (form->dns_name)
 		put_dns_name(d, order->id);
 	put_subject_key_id(d, order->key);
-	put_authority_key_id(d, ca);
+	issue_put_authority_key_id(d, ca);
 	der_close(d, list);
 	der_close(d, field);
 }

@@ -73,6 +73,8 @@ WARN_UNUSED bool issue_build(const struct issuer *ca, const struct leaf_order *o
 /* Writes the AlgorithmIdentifier of signatures by a key of this kind: ecdsa-with-SHA256 or sha256WithRSAEncryption. */
 struct der;
 void issue_put_algorithm(struct der *d, const struct key_public *key);
+/* Writes the extension authorityKeyIdentifier (RFC 5280, 4.2.1.1) of what this CA signs. */
+void issue_put_authority_key_id(struct der *d, const struct issuer *ca);
 
 /* Signs what was built; ret takes the whole DER certificate. E_SIGN. */
 WARN_UNUSED bool issue_sign(const struct issuer *ca, const struct tbs *tbs, uint8_t ret[static ISSUE_CERT_MAX],

@@ -59,6 +59,8 @@ WARN_UNUSED bool ledger_recall(struct ledger *l, const char *name, struct bytes 
 WARN_UNUSED bool ledger_begin(struct ledger *l, struct err *e);
 /* On failure everything of the transaction is undone, and so are those that shared its sync: all are told. */
 WARN_UNUSED bool ledger_commit(struct ledger *l, struct err *e);
+/* Commits what went well, else undoes it and is false, with *e of the caller as it is. */
+WARN_UNUSED bool ledger_end(struct ledger *l, bool ok, struct err *e);
 /* Undoes; for error paths, so it keeps *e of the caller. */
 void ledger_rollback(struct ledger *l);
 

@@ -152,3 +152,11 @@ bool ledger_commit(struct ledger *l, struct err *e)
 	store_give(l);
 	return ok;
 }
+
+bool ledger_end(struct ledger *l, bool ok, struct err *e)
+{
+	if (ok)
+		return ledger_commit(l, e);
+	ledger_rollback(l);
+	return false;
+}

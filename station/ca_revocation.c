@@ -48,14 +48,6 @@ static bool write_entry(struct line *l, const char *type, const struct ca_wish *
 	return (body || err_set(e, E_NOMEM, "audit entry")) && audit_append(l->ledger, type, "", body, clock_wall_ms(), &index, e);
 }
 
-static bool commit_or_undo(struct ledger *l, bool ok, struct err *e)
-{
-	if (ok)
-		return ledger_commit(l, e);
-	ledger_rollback(l);
-	return false;
-}
-
 bool ca_revocation_decide(struct line *l, const struct ca_wish *wish, struct err *e)
 {
 	struct cert_facts facts;
@@ -67,7 +59,7 @@ bool ca_revocation_decide(struct line *l, const struct ca_wish *wish, struct err
 		return known.code == E_CA_REVOKED || err_native(e, known.code, known.native, "%s", known.what);
 	fact_of(facts.sha256, fact);
 	return ledger_begin(l->ledger, e) &&
-	       commit_or_undo(l->ledger, write_entry(l, "ca.revoking", wish, &facts, "", e) &&
+	       ledger_end(l->ledger, write_entry(l, "ca.revoking", wish, &facts, "", e) &&
 			      ledger_remember(l->ledger, fact, revocation_reason_name(wish->reason), e), e);
 }
 
@@ -141,5 +133,5 @@ bool ca_revocation_tell(struct line *l, const struct ca_wish *wish, char ret_gro
 	struct cert_facts facts;
 	return cert_look(wish->ca->data, wish->ca->len, &facts, e) && tell(l, wish, &facts, ret_group, e) &&
 		ledger_begin(l->ledger, e) &&
-	       commit_or_undo(l->ledger, write_entry(l, "ca.revoked", wish, &facts, ret_group, e), e);
+	       ledger_end(l->ledger, write_entry(l, "ca.revoked", wish, &facts, ret_group, e), e);
 }

@@ -12,21 +12,13 @@
 #include <string.h>
 #include <sys/random.h>
 
-static bool commit_or_undo(struct ledger *l, bool ok, struct err *e)
-{
-	if (ok)
-		return ledger_commit(l, e);
-	ledger_rollback(l);
-	return false;
-}
-
 static bool put_row(struct job *j, struct err *e)
 {
 	struct ledger *l = j->line->ledger;
 	if (!ledger_begin(l, e))
 		return false;
 	j->row.updated_ms = clock_wall_ms();
-	return commit_or_undo(l, jobs_put(l, &j->row, e), e);
+	return ledger_end(l, jobs_put(l, &j->row, e), e);
 }
 
 static bool random_bytes(void *out, size_t len, struct err *e)
@@ -266,7 +258,7 @@ bool reserve_intent(struct job *j, enum intent_kind kind, const struct key_publi
 		hex_encode(old.cert_serial, CERT_SERIAL, ret->replaces);
 	if (!intent_entry(ret, &entry, e) || !ledger_begin(l, e))
 		return false;
-	bool ok = commit_or_undo(l, write_intent(j, ret, &entry, &old, e), e);
+	bool ok = ledger_end(l, write_intent(j, ret, &entry, &old, e), e);
 	if (!ok)
 		j->row.intent_index = -1;
 	return ok;
@@ -297,7 +289,7 @@ bool reserve_enrollment(struct job *j, const struct bytes *body, struct err *e)
 	struct outbox_row row = {.queued_ms = clock_wall_ms(), .body = *body};	/* lent */
 	if (!TEXT_COPY(row.job, j->row.id, e) || !TEXT_COPY(row.registration_id, j->row.registration_id, e) || !ledger_begin(l, e))
 		return false;
-	return commit_or_undo(l, put_enrollment(j, &row, e), e);
+	return ledger_end(l, put_enrollment(j, &row, e), e);
 }
 
 bool reserve_traces(struct job *j, const struct registration *state, struct err *e)
@@ -309,7 +301,7 @@ bool reserve_traces(struct job *j, const struct registration *state, struct err 
 		return false;
 	bool ok = jobs_keep_trace(l, row->id, "registration", dps_endpoint(j->line->dps), row->registration_id, now, e) &&
 		  jobs_keep_trace(l, row->id, "hub device", state->hub, state->device_id, now, e);
-	return commit_or_undo(l, ok, e);
+	return ledger_end(l, ok, e);
 }
 
 bool reserve_no_registration(struct job *j, struct err *e)
@@ -326,5 +318,5 @@ bool reserve_no_registration(struct job *j, struct err *e)
 		return false;
 	bool ok = jobs_drop_trace(l, row->id, "registration", place, row->registration_id, e) &&
 		  audit_append(l, "trace.removed", row->id, body, clock_wall_ms(), &index, e);
-	return commit_or_undo(l, ok, e);
+	return ledger_end(l, ok, e);
 }

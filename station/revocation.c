@@ -103,14 +103,6 @@ static bool write_decision(struct line *l, struct revocation *r, struct job_row 
 	       outbox_withdraw(l->ledger, r->job, r->time_ms, e) && revocations_add(l->ledger, r, e) && jobs_put(l->ledger, row, e);
 }
 
-static bool commit_or_undo(struct ledger *l, bool ok, struct err *e)
-{
-	if (ok)
-		return ledger_commit(l, e);
-	ledger_rollback(l);
-	return false;
-}
-
 /* Settles the row of a unit that was revoked before: it stays what it is, and waits again. */
 static bool go_on_with(struct line *l, const struct revocation_wish *wish, struct revocation *r, struct err *e)
 {
@@ -119,7 +111,7 @@ static bool go_on_with(struct line *l, const struct revocation_wish *wish, struc
 	if (!r->aside)
 		return true;
 	r->aside = false;
-	return ledger_begin(l->ledger, e) && commit_or_undo(l->ledger, revocations_settle(l->ledger, r, e), e);
+	return ledger_begin(l->ledger, e) && ledger_end(l->ledger, revocations_settle(l->ledger, r, e), e);
 }
 
 bool revocation_decide(struct line *l, const struct revocation_wish *wish, struct revocation *ret, struct err *e)
@@ -137,7 +129,7 @@ bool revocation_decide(struct line *l, const struct revocation_wish *wish, struc
 	if (!may_be_wished(l, &row, wish, e) || !take_identity(l, &row, ret, e) || !TEXT_COPY(ret->first, wish->first, e) ||
 	    !TEXT_COPY(ret->second, wish->second, e) || !ledger_begin(l->ledger, e))
 		return false;
-	return commit_or_undo(l->ledger, write_decision(l, ret, &row, e), e) || err_in(e, "revoking unit %s", row.serial);
+	return ledger_end(l->ledger, write_decision(l, ret, &row, e), e) || err_in(e, "revoking unit %s", row.serial);
 }
 
 /* ---- the provisioning service ---- */
@@ -286,7 +278,7 @@ bool revocation_said(struct line *l, struct revocation *r, struct err *e)
 	if (revocation_next(r) == REVOKE_DONE)
 		return true;
 	return ledger_begin(l->ledger, e) &&
-	       commit_or_undo(l->ledger, look_again(l, r, &due, e) && (!due || write_step(l, r, e)), e);
+	       ledger_end(l->ledger, look_again(l, r, &due, e) && (!due || write_step(l, r, e)), e);
 }
 
 static bool write_failure(struct line *l, struct revocation *r, const struct err *why, struct err *e)
@@ -304,7 +296,7 @@ bool revocation_failed(struct line *l, struct revocation *r, const struct err *w
 	if (!strcmp(r->error, err_row(why->code)->code) && delivery_may_be_chance(why->code))
 		return true;
 	return ledger_begin(l->ledger, e) &&
-	       commit_or_undo(l->ledger, look_again(l, r, &due, e) && (!due || write_failure(l, r, why, e)), e);
+	       ledger_end(l->ledger, look_again(l, r, &due, e) && (!due || write_failure(l, r, why, e)), e);
 }
 
 /* ---- by whoever finds it ---- */
