@@ -79,13 +79,20 @@ static bool token_allows_tries(struct token *t, struct err *e)
 	return true;
 }
 
+/* Whether the session really is a user's: "already logged in" may be said to any PIN. */
+static bool is_logged_in(struct token *t)
+{
+	CK_SESSION_INFO info = {0};
+	return t->p11->C_GetSessionInfo(t->session, &info) == CKR_OK && info.state == CKS_RW_USER_FUNCTIONS;
+}
+
 static bool log_in(struct token *t, struct err *e)
 {
 	struct err ignored = {0};
 	if (!token_allows_tries(t, e) || !try_is_allowed(t, e))
 		return false;
 	CK_RV rv = t->p11->C_Login(t->session, CKU_USER, t->pin.data, t->pin.len);
-	if (rv == CKR_OK || rv == CKR_USER_ALREADY_LOGGED_IN)
+	if (rv == CKR_OK || (rv == CKR_USER_ALREADY_LOGGED_IN && is_logged_in(t)))
 		return tries_write(t, TRIES_NONE, e);
 	if (rv == CKR_PIN_INCORRECT || rv == CKR_PIN_LOCKED || rv == CKR_PIN_EXPIRED || rv == CKR_PIN_INVALID ||
 	    rv == CKR_PIN_LEN_RANGE) {
