@@ -21,10 +21,26 @@ static bool read_shown(const json_t *request, struct two_shown *ret, struct err 
 	return true;
 }
 
+/* What a unit in work would still write down of itself is not for us to cross. */
+static bool is_at_rest(struct desk *d, const char *job, struct err *e)
+{
+	AUTO(job_row) struct job_row row = {0};
+	bool found = false;
+	if (!jobs_find(d->line->ledger, JOB_BY_ID, job, &row, &found, e))
+		return false;
+	for (size_t i = 0; found && i < slots_count(d->slots); i++) {
+		struct slot_view v;
+		slots_look(d->slots, i, &v);
+		if (v.working && !strcmp(v.serial, row.serial))
+			return err_set(e, E_LOT_BUSY, "unit \"%s\" in slot %s", row.serial, v.name);
+	}
+	return true;
+}
+
 static json_t *decide(struct desk *d, const struct revocation_wish *wish, struct err *e)
 {
 	AUTO(revocation) struct revocation row = {0};
-	if (!revocation_decide(d->line, wish, &row, e))
+	if (!is_at_rest(d, wish->job, e) || !revocation_decide(d->line, wish, &row, e))
 		return NULL;
 	uplink_wake(d->line->uplink);
 	return json_pack("{s:o}", "revocation", revocation_json(&row));

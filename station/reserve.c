@@ -271,7 +271,8 @@ static bool put_enrollment(struct job *j, const struct outbox_row *row, struct e
 	char hex[2 * SHA256_SIZE + 1];
 	bool new = false;
 	uint64_t index;
-	if (!outbox_put(l, row, &new, e))
+	/* Two people may have revoked it since this visit began. */
+	if (!revocation_allows(l, row->job, j->row.serial, e) || !outbox_put(l, row, &new, e))
 		return false;
 	if (!new)
 		return true;

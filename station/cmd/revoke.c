@@ -29,7 +29,6 @@ struct revoking {
 	struct revocation_wish wish;
 	char (*job)[JOB_ID];
 	size_t count, room;
-	uint64_t left;		/* units that are not finished */
 	struct err *e;		/* of what could not be added */
 };
 
@@ -54,6 +53,18 @@ static bool add_of_lot(void *ctx, const struct job_row *row)
 {
 	struct revoking *r = ctx;
 	return row->intent_index < 0 || strcmp(row->order, r->lot) != 0 || add_job(r, row->id);
+}
+
+/* One that came after another has no place in its lot. */
+static bool add_followed(void *ctx, const struct revocation *row)
+{
+	struct revoking *r = ctx;
+	AUTO(job_row) struct job_row job = {0};
+	bool found = false, place = false;
+	if (strcmp(row->next_order, r->lot) != 0)
+		return true;
+	return jobs_find(r->line.ledger, JOB_BY_ID, row->job, &job, &found, r->e) &&
+	       lots_has_place(r->line.ledger, r->lot, row->job, &place, r->e) && (!found || place || add_of_lot(r, &job));
 }
 
 static bool add_open(void *ctx, const struct revocation *row)
@@ -85,7 +96,9 @@ static bool choose(struct revoking *r, struct err *e)
 	int64_t after = 0;
 	r->e = e;
 	bool ok = r->resume        ? revocations_scan(r->line.ledger, REVOCATIONS_OPEN, &after, UINT32_MAX, add_open, r, e)
-		  : r->lot         ? lots_jobs(r->line.ledger, r->lot, add_of_lot, r, e)
+		  : r->lot         ? lots_jobs(r->line.ledger, r->lot, add_of_lot, r, e) &&
+					     revocations_scan(r->line.ledger, REVOCATIONS_FOLLOWED, &after, UINT32_MAX,
+							      add_followed, r, e)
 		  : r->certificate ? jobs_scan(r->line.ledger, add_certificate, r, e)
 				   : add_unit(r, e);
 	if (!ok || e->code != E_NONE)
@@ -187,20 +200,19 @@ static void print_row(const struct revoking *r, const struct revocation *row, co
 	fflush(stdout);
 }
 
-/* What cannot be finished now stays open, and the others go on. */
+/* A unit that may not be revoked, and what cannot be finished now: it is said, and the others go on. */
 static bool one_unit(struct revoking *r, const char *job, struct err *e)
 {
 	AUTO(revocation) struct revocation row = {0};
-	struct err why = {0};
-	if (!decide(r, job, e) || !find_row(r, job, &row, e))
+	if (!decide(r, job, e)) {
+		printf("job %s  not revoked  %s %s\n", job, err_row(e->code)->code, e->what);
 		return false;
-	bool done = all_steps(r, job, &row, &why);
-	if (!find_row(r, job, &row, e))
-		return false;
-	print_row(r, &row, &why);
-	if (!done && !r->left++)
-		err_native(e, why.code, why.native, "%s", why.what);
-	return true;
+	}
+	bool done = find_row(r, job, &row, e) && all_steps(r, job, &row, e);
+	struct err again = {0};
+	if (row.number && find_row(r, job, &row, &again))
+		print_row(r, &row, e);
+	return done;
 }
 
 /* ---- the verb ---- */
@@ -253,12 +265,12 @@ static bool all_units(struct revoking *r, struct err *e)
 	struct err first = {0};
 	if (!choose(r, e))
 		return false;
-	for (size_t i = 0; i < r->count; i++)
-		if (!one_unit(r, r->job[i], first.code == E_NONE ? &first : &(struct err){0}))
-			break;
-	if (first.code != E_NONE)
-		return err_native(e, first.code, first.native, "%s", first.what);
-	return true;
+	for (size_t i = 0; i < r->count; i++) {
+		struct err why = {0};
+		if (!one_unit(r, r->job[i], &why) && first.code == E_NONE)
+			first = why;
+	}
+	return first.code == E_NONE || err_native(e, first.code, first.native, "%s", first.what);
 }
 
 static bool take_back(struct revoking *r, struct err *e)

@@ -158,6 +158,13 @@ class Revoke(test_lots.People):
         self.assert_kept_out(slots["SIM0001"])
         self.assert_let_in(slots["SIM0002"], "SIM0002", "group")
         self.assertEqual(self.ask_line({"do": "status"})["outbox"]["revocations"], 0)
+        # A unit in work is let finish first.
+        self.factory.knob("SIM0002", "delay_ms", 200)
+        plugged = self.plug("SIM0002", 2)
+        self.line.wait(lambda: any(s["stage"] for s in self.line.slots("02")), 20, "work in slot 02")
+        self.assertIn("E-LOT-005", self.revoke("SIM0002", "--reason", "keyCompromise", status=1))
+        self.factory.knob("SIM0002", "delay_ms", 0)
+        self.assertEqual(self.verdict(plugged)["verdict"], "PASS")
         # Not by one person, nor with a wrong PIN, nor somebody who may not: by the line's own judgement.
         for request, code in ((dict(second="Ana"), "E-LOT-009"), (dict(pin="0000"), "E-LIN-005"), (dict(second="Cleo"), "E-LIN-003")):
             self.assertIn(code, self.revoke("SIM0002", "--reason", "keyCompromise", status=1, **request))
