@@ -27,8 +27,7 @@ bool ca_chain_read(const char *path, struct ca_chain *ret, struct err *e)
 		return false;
 	if (memmem(text.data, text.len, "PRIVATE KEY", strlen("PRIVATE KEY")))
 		return err_set(e, E_CA_CHAIN, "%s holds a private key: destroy this copy", path);
-	return cert_read_pem_file(path, ret->der, CA_CHAIN_MAX, &ret->count, e) &&
-	       (ret->count >= 2 || err_set(e, E_CA_CHAIN, "%s: the line's CA, those above it, and the root are wanted", path));
+	return cert_read_pem_file(path, ret->der, CA_CHAIN_MAX, &ret->count, e);
 }
 
 /* ---- what is wanted beyond a chain that holds ---- */
@@ -118,6 +117,8 @@ static bool holds(const struct link *l, struct err *e)
 bool ca_chain_judge(const struct ca_chain *chain, const struct key_public *key, int64_t now_ms, bool *ret_lists, struct err *e)
 {
 	AUTO(link) struct link l = {0};
+	if (chain->count < 2)
+		return err_set(e, E_CA_CHAIN, "the line's CA, those above it, and the root are wanted");
 	if (!open_links(chain, &l, e) || !is_for_key(&l, key, e))
 		return false;
 	for (size_t i = 0; i < l.count; i++)

@@ -14,8 +14,8 @@ struct ca_chain {
 void ca_chain_fini(struct ca_chain *c);
 AUTO_DEFINE(ca_chain, struct ca_chain)
 
-/* Reads the PEM file, in this order and nothing else: E_CA_CHAIN for a private key in it, too many or too few
- * certificates. E_CA_FILE, E_FILE. */
+/* Reads the PEM file, in its order: E_CA_CHAIN for a private key in it. E_CA_FILE for no certificate or too many
+ * of them, E_FILE. */
 WARN_UNUSED bool ca_chain_read(const char *path, struct ca_chain *ret, struct err *e);
 
 /* Whether a line may issue by it now (RFC 5280, section 6.1, as OpenSSL's strict check has it, and what DPS and we want

@@ -56,14 +56,24 @@ void issuers_close(struct issuers *i)
 	i->kept_count = 0;
 }
 
+/* The self-signed certificate at its end, if the file has it. */
+static const struct bytes *root_of(const struct ca_chain *chain)
+{
+	const struct bytes *last = &chain->der[chain->count - 1];
+	struct cert_facts facts;
+	struct err ignored = {0};
+	return cert_look(last->data, last->len, &facts, &ignored) && facts.self_signed ? last : NULL;
+}
+
 size_t issuers_chain(const struct issuers *i, size_t which, struct bytes *ret)
 {
 	if (which == 0)
 		return signing_chain(i->signing, ret);
 	const struct ca_chain *kept = &i->kept[which - 1];
-	for (size_t k = 0; k + 1 < kept->count; k++)
+	size_t count = kept->count - (root_of(kept) != NULL);
+	for (size_t k = 0; k < count; k++)
 		ret[k] = kept->der[k];
-	return kept->count - 1;
+	return count;
 }
 
 static bool hangs_from(const struct issuers *i, size_t which, const struct bytes *leaf, struct err *e)
@@ -71,9 +81,10 @@ static bool hangs_from(const struct issuers *i, size_t which, const struct bytes
 	struct bytes chain[SIGNER_CHAIN_MAX];
 	size_t count = issuers_chain(i, which, chain);
 	const struct signer_info *ca = &i->signing->info;
-	const struct ca_chain *kept = which ? &i->kept[which - 1] : NULL;
-	const struct bytes *root = kept ? &kept->der[kept->count - 1] : NULL;
-	return cert_chain_holds(leaf->data, leaf->len, chain, count, root ? root->data : ca->root, root ? root->len : ca->root_len, e);
+	const struct bytes *root = which ? root_of(&i->kept[which - 1]) : NULL;
+	if (which == 0)
+		return cert_chain_holds(leaf->data, leaf->len, chain, count, ca->root, ca->root_len, e);
+	return cert_chain_holds(leaf->data, leaf->len, chain, count, root ? root->data : NULL, root ? root->len : 0, e);
 }
 
 bool issuers_find(const struct issuers *i, const struct bytes *leaf, size_t *ret, struct err *e)

@@ -79,7 +79,7 @@ static bool put_in_place(const char *path, const struct ca_chain *chain, struct 
 	for (size_t i = 0; i < chain->count; i++)
 		if (!cert_to_pem(chain->der[i].data, chain->der[i].len, &pem, e))
 			return false;
-	return keep_old(path, e) && file_write_atomic(path, pem.data, pem.len, 0644, e);
+	return file_write_atomic(path, pem.data, pem.len, 0644, e);
 }
 
 static bool write_entry(struct ledger *l, const struct ca_chain *chain, struct err *e)
@@ -111,13 +111,15 @@ static bool import(struct importing *i, struct err *e)
 	const struct config *c = i->config;
 	struct ledger *l = NULL;
 	char path[PATH_MAX];
-	bool ok = ca_chain_read(i->from, &chain, e) && judge(i, &chain, e) && file_make_directory(c->state_dir, 0750, e) &&
+	bool ok = ca_chain_read(i->from, &chain, e) && judge(i, &chain, e) && keep_old(c->ca_chain, e) &&
+		file_make_directory(c->state_dir, 0750, e) &&
 		  config_state_path(c, "ledger.db", path, sizeof(path), e) && ledger_open(path, c->log_origin, &l, e) &&
 		  write_entry(l, &chain, e) && change_key(i, e) && put_in_place(c->ca_chain, &chain, e);
 	ledger_close(l);
 	if (!ok)
 		return false;
-	printf("%s: %zu certificates.%s\nNow: `station ca show`, and `station group ensure` where the root is a new one.\n", c->ca_chain,
+	printf("%s: %zu certificates.%s\nNow: `station ca show`, and `station group ensure` where the root is a new one.\n",
+	       c->ca_chain,
 	       chain.count, i->lists ? "" : " This CA may not sign revocation lists.");
 	return true;
 }
@@ -128,7 +130,8 @@ static int run(int argc, char **argv, struct err *e)
 	struct importing i = {0};
 	struct config *config = NULL;
 	const struct command_option options[] = {{"config", &path, NULL}, {"next", &i.next, NULL}, {0}};
-	bool ok = command_options(&argc, argv, options, e) && (argc == 1 || err_set(e, E_USAGE, "which chain?")) && lockdown_no_core(e) &&
+	bool ok = command_options(&argc, argv, options, e) && (argc == 1 || err_set(e, E_USAGE, "which chain?")) &&
+		lockdown_no_core(e) &&
 		  command_config(path, &config, e);
 	i.config = config;
 	i.from = argc == 1 ? argv[0] : NULL;
