@@ -111,10 +111,9 @@ static bool import(struct importing *i, struct err *e)
 	const struct config *c = i->config;
 	struct ledger *l = NULL;
 	char path[PATH_MAX];
-	bool ok = ca_chain_read(i->from, &chain, e) && judge(i, &chain, e) && keep_old(c->ca_chain, e) &&
-		file_make_directory(c->state_dir, 0750, e) &&
+	bool ok = ca_chain_read(i->from, &chain, e) && judge(i, &chain, e) && file_make_directory(c->state_dir, 0750, e) &&
 		  config_state_path(c, "ledger.db", path, sizeof(path), e) && ledger_open(path, c->log_origin, &l, e) &&
-		  write_entry(l, &chain, e) && change_key(i, e) && put_in_place(c->ca_chain, &chain, e);
+		  keep_old(c->ca_chain, e) && write_entry(l, &chain, e) && change_key(i, e) && put_in_place(c->ca_chain, &chain, e);
 	ledger_close(l);
 	if (!ok)
 		return false;
