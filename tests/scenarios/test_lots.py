@@ -368,7 +368,7 @@ class People(Shift):
         factory.verb("people", "init", "--config", factory.config)
         cls.badges = {}
         for name, role in (("Ana", "lead"), ("Ben", "lead"), ("Cleo", "operator"), ("Dan", "engineer")):
-            badge, pin = "BADGE:%s-0815" % name, "%04d" % (1000 + len(name) * 77)
+            badge, pin = "BADGE:%s-0815" % name, "%d" % (73910000 + len(name) * 77)
             path = factory.dir / "badge"
             path.write_text("%s\n%s\n" % (badge, pin))
             with open(path) as text:
