@@ -39,6 +39,9 @@ struct cert_facts {
 /* Reads the facts of a DER certificate: exactly one, of exactly this length. E_CA_FILE. */
 WARN_UNUSED bool cert_look(const void *der, size_t len, struct cert_facts *ret, struct err *e);
 
+/* True if this CA is, by its name and key identifier, the issuer of the certificate. */
+bool cert_is_of(const struct bytes *leaf, const struct bytes *ca);
+
 /* True if the certificate is for this key and has this common name. */
 struct key_public;
 bool cert_is_for(const void *der, size_t len, const struct key_public *key, const char *common_name);

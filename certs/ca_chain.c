@@ -11,7 +11,8 @@
 #include <string.h>
 
 #define FILE_MAX ((size_t)256 << 10)
-#define SECURITY_BITS 112	/* RSA-2048, P-224; and of a signature SHA-224 */
+#define SECURITY_BITS 128	/* SHA-256, P-256 */
+#define RSA_SECURITY_BITS 112	/* RSA of 2048 bits */
 
 void ca_chain_fini(struct ca_chain *c)
 {
@@ -77,7 +78,9 @@ static bool may_be_above(const struct link *l, size_t i, struct err *e)
 		return err_set(e, E_CA_CHAIN, "%s allows %ld CAs below it, and here are %zu", name, most, i);
 	if (!X509_get_signature_info(x, NULL, NULL, &bits, NULL) || bits < SECURITY_BITS)
 		return err_set(e, E_CA_CHAIN, "%s is not signed by SHA-256 or better", name);
-	return EVP_PKEY_get_security_bits(X509_get0_pubkey(x)) >= SECURITY_BITS || err_set(e, E_CA_CHAIN,
+	const EVP_PKEY *key = X509_get0_pubkey(x);
+	int wanted = EVP_PKEY_is_a(key, "RSA") ? RSA_SECURITY_BITS : SECURITY_BITS;
+	return EVP_PKEY_get_security_bits(key) >= wanted || err_set(e, E_CA_CHAIN,
 											   "the key of %s is too short", name);
 }
 

@@ -214,3 +214,13 @@ bool cert_is_for(const void *der, size_t len, const struct key_public *key, cons
 	       ossl_x509(der, len, E_CA_FILE, &x, &ignored) && ossl_key_public(X509_get0_pubkey(x), &own, &ignored) &&
 	       key_spki(&own, &there, &ignored) && key_spki(key, &here, &ignored) && bytes_equal(&here, &there);
 }
+
+bool cert_is_of(const struct bytes *leaf, const struct bytes *ca)
+{
+	AUTO(x509) X509 *below = NULL;
+	AUTO(x509) X509 *above = NULL;
+	struct err ignored = {0};
+	return ossl_x509(leaf->data, leaf->len, E_CA_FILE, &below, &ignored) && ossl_x509(ca->data, ca->len, E_CA_FILE,
+											  &above, &ignored) &&
+	       X509_check_issued(above, below) == X509_V_OK;
+}

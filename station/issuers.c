@@ -29,21 +29,39 @@ static bool take(struct issuers *i, const char *path, struct ledger *ledger, str
 	return why.code == E_CA_REVOKED || err_native(e, why.code, why.native, "%s", why.what);
 }
 
-bool issuers_open(struct issuers *i, const struct config *c, const struct signing *signing, struct ledger *ledger, struct err *e)
+static bool find_kept(const struct config *c, glob_t *ret, struct err *e)
 {
 	char pattern[PATH_MAX + sizeof(HEX_4 HEX_4 HEX_4 HEX_4) + 2];
-	glob_t found = {0};
-	bool ok = true;
-	i->signing = signing;
 	snprintf(pattern, sizeof(pattern), "%s." HEX_4 HEX_4 HEX_4 HEX_4, c->ca_chain);
-	int rc = glob(pattern, 0, NULL, &found);
-	size_t count = rc == 0 ? found.gl_pathc : 0;
+	int rc = glob(pattern, 0, NULL, ret);
 	if (rc != 0 && rc != GLOB_NOMATCH)
-		ok = err_set(e, E_CA_FILE, "chains that were kept beside %s cannot be looked for", c->ca_chain);
-	else if (count > ISSUERS_KEPT_MAX)
-		ok = err_set(e, E_CA_CHAIN, "%zu chains are kept beside %s, %d are read: move the oldest away", count, c->ca_chain,
-			     ISSUERS_KEPT_MAX);
-	for (size_t k = 0; ok && k < count; k++)
+		return err_set(e, E_CA_FILE, "chains that were kept beside %s cannot be looked for", c->ca_chain);
+	if (rc == GLOB_NOMATCH)
+		ret->gl_pathc = 0;
+	return true;
+}
+
+bool issuers_have_room(const struct config *c, struct err *e)
+{
+	glob_t found = {0};
+	bool ok = find_kept(c, &found, e) &&
+		  (found.gl_pathc < ISSUERS_KEPT_MAX || err_set(e, E_CA_CHAIN,
+								"%zu chains are kept beside %s: move the oldest away",
+								(size_t)found.gl_pathc, c->ca_chain));
+	globfree(&found);
+	return ok;
+}
+
+bool issuers_open(struct issuers *i, const struct config *c, const struct signing *signing, struct ledger *ledger, struct err *e)
+{
+	glob_t found = {0};
+	i->signing = signing;
+	bool ok = find_kept(c, &found, e);
+	if (ok && found.gl_pathc > ISSUERS_KEPT_MAX)
+		ok = err_set(e, E_CA_CHAIN, "%zu chains are kept beside %s, %d are read: move the oldest away",
+			     (size_t)found.gl_pathc,
+			     c->ca_chain, ISSUERS_KEPT_MAX);
+	for (size_t k = 0; ok && k < found.gl_pathc; k++)
 		ok = take(i, found.gl_pathv[k], ledger, e);
 	globfree(&found);
 	return ok;

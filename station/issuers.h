@@ -22,6 +22,8 @@ struct issuers {
 WARN_UNUSED bool issuers_open(struct issuers *i, const struct config *c, const struct signing *signing, struct ledger *ledger,
 			      struct err *e);
 void issuers_close(struct issuers *i);
+/* Whether one more chain may be kept. E_CA_CHAIN. */
+WARN_UNUSED bool issuers_have_room(const struct config *c, struct err *e);
 
 /* Which of them the leaf hangs from: 0 the one that issues, else a kept one. E_SIGN (chain) if none, as the one that
  * issues says it. */

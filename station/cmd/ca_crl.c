@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* station ca crl: what this line's CA signed and what was revoked since, as a list for relying parties beside DPS; while no line
- * runs. */
+ * runs. Of a CA before it nothing: a list speaks of its own issuer's certificates (RFC 5280, section 5). */
+#include "certs/ca.h"
 #include "certs/ca_chain.h"
 #include "certs/crl.h"
 #include "certs/custody.h"
@@ -23,6 +24,7 @@
 #define LIST_MAX ((size_t)128 << 20)
 
 struct collecting {
+	const struct bytes *ca;
 	struct crl_entry *entries;
 	size_t count, room;
 	struct err *e;
@@ -32,7 +34,7 @@ struct collecting {
 static bool collect(void *ctx, const struct revocation *r)
 {
 	struct collecting *c = ctx;
-	if (!r->leaf.len)
+	if (!r->leaf.len || !cert_is_of(&r->leaf, c->ca))
 		return true;
 	if (c->count == c->room) {
 		size_t room = c->room ? 2 * c->room : 64;
@@ -67,7 +69,8 @@ static bool write_number(struct ledger *l, const struct crl_wanted *w, const str
 	sha256_of(der->data, der->len, hash);
 	hex_encode(hash, SHA256_SIZE, hex);
 	snprintf(number, sizeof(number), "%" PRIu64, w->number);
-	AUTO(json) json_t *body = json_pack("{s:s, s:I, s:s}", "number", number, "certificates", (json_int_t)w->count, "sha256", hex);
+	AUTO(json) json_t *body = json_pack("{s:s, s:I, s:s}", "number", number, "certificates", (json_int_t)w->count,
+					    "sha256", hex);
 	if (!body)
 		return err_set(e, E_NOMEM, "audit entry");
 	if (!ledger_begin(l, e))
@@ -78,36 +81,38 @@ static bool write_number(struct ledger *l, const struct crl_wanted *w, const str
 	return false;
 }
 
-static bool sign(const struct config *c, const struct crl_wanted *w, struct bytes *ret, struct err *e)
+static bool sign(const struct config *c, const struct bytes *ca, const struct crl_wanted *w, struct bytes *ret, struct err *e)
 {
-	AUTO(ca_chain) struct ca_chain chain = {0};
 	AUTO(issuer) struct issuer issuer = {0};
 	struct signer_settings settings;
 	struct custody custody = {0};
 	if (!signer_settings_of(c, &settings, e))
 		return false;
 	settings.setup.custody.anchor_uri = "";
-	bool ok = ca_chain_read(c->ca_chain, &chain, e) && custody_open(&settings.setup.custody, &custody, e) &&
-		  issuer_init(&issuer, chain.der[0].data, chain.der[0].len, &custody.key, e) && crl_sign(&issuer, w, ret, e);
+	bool ok = custody_open(&settings.setup.custody, &custody, e) && issuer_init(&issuer, ca->data, ca->len, &custody.key,
+										    e) && crl_sign(&issuer, w, ret, e);
 	custody_close(&custody);
 	return ok;
 }
 
 static bool make(const struct config *c, const char *out, int64_t days, struct err *e)
 {
+	AUTO(ca_chain) struct ca_chain chain = {0};
 	struct ledger *l = NULL;
-	struct collecting all = {.e = e};
+	struct collecting all = {.ca = &chain.der[0], .e = e};
 	AUTO(bytes) struct bytes der = {.max = LIST_MAX};
 	struct crl_wanted w = {.this_ms = clock_wall_ms()};
 	char path[PATH_MAX];
 	int64_t after = 0;
 	w.next_ms = w.this_ms + days * CLOCK_DAY_MS;
-	bool ok = config_state_path(c, "ledger.db", path, sizeof(path), e) && ledger_open(path, c->log_origin, &l, e) &&
-		  revocations_scan(l, REVOCATIONS_ALL, &after, UINT32_MAX, collect, &all, e) && e->code == E_NONE &&
+	bool ok = ca_chain_read(c->ca_chain, &chain, e) && config_state_path(c, "ledger.db", path, sizeof(path), e) &&
+		  ledger_open(path, c->log_origin, &l, e) && revocations_scan(l, REVOCATIONS_ALL, &after, UINT32_MAX,
+									      collect, &all, e) && e->code == E_NONE &&
 		  next_number(l, w.this_ms, &w.number, e);
 	w.entries = all.entries;
 	w.count = all.count;
-	ok = ok && sign(c, &w, &der, e) && write_number(l, &w, &der, e) && file_write_atomic(out, der.data, der.len, 0644, e);
+	ok = ok && sign(c, &chain.der[0], &w, &der, e) && write_number(l, &w, &der, e) && file_write_atomic(out, der.data,
+													    der.len, 0644, e);
 	ledger_close(l);
 	free(all.entries);
 	if (ok)

@@ -11,6 +11,7 @@
 #include "station/base/text.h"
 #include "station/cmd/cmd.h"
 #include "station/cmd/load.h"
+#include "station/issuers.h"
 #include "station/signer_settings.h"
 
 #include <limits.h>
@@ -43,6 +44,9 @@ static bool judge_by(const struct importing *i, const char *key_uri, const struc
 /* A next key that is not there any more is in its place already: the call was cut off behind that. */
 static bool judge(struct importing *i, const struct ca_chain *chain, struct err *e)
 {
+	if (i->next && i->config->ca_key[0] != '/')
+		return err_set(e, E_CA_FILE, "[ca] key = %s is not in a file: name the next key there, and import without --next",
+			       i->config->ca_key);
 	if (i->next && realpath(i->next, i->next_path))
 		return judge_by(i, i->next_path, chain, &i->lists, e);
 	i->next = NULL;
@@ -53,23 +57,25 @@ static bool change_key(const struct importing *i, struct err *e)
 {
 	if (!i->next)
 		return true;
-	return (rename(i->next, i->config->ca_key) == 0 || err_errno(e, E_FILE, "%s to %s", i->next, i->config->ca_key)) &&
-	       file_sync_directory_of(i->config->ca_key, e);
+	/* Perhaps on another medium: copied first. Called again it is the same key once more. */
+	AUTO(bytes) struct bytes key = {.secret = true};
+	return file_read(i->next, &key, e) && file_write_atomic(i->config->ca_key, key.data, key.len, 0600, e) &&
+	       (unlink(i->next) == 0 || err_errno(e, E_FILE, "%s", i->next)) && file_sync_directory_of(i->next, e);
 }
 
-/* By the certificate's SHA-256: a name that never means another one. */
-static bool keep_old(const char *path, struct err *e)
+/* By the SHA-256 of the file: a name that never means another one. */
+static bool keep_old(const struct config *c, struct err *e)
 {
-	AUTO(ca_chain) struct ca_chain old = {0};
 	AUTO(bytes) struct bytes text = {0};
-	struct cert_facts facts;
+	uint8_t hash[SHA256_SIZE];
 	char kept[PATH_MAX + 24], hex[2 * SHA256_SIZE + 1];
-	if (access(path, F_OK) != 0)
+	if (access(c->ca_chain, F_OK) != 0)
 		return true;
-	if (!ca_chain_read(path, &old, e) || !cert_look(old.der[0].data, old.der[0].len, &facts, e) || !file_read(path, &text, e))
+	if (!issuers_have_room(c, e) || !file_read(c->ca_chain, &text, e))
 		return err_in(e, "the chain that is there");
-	hex_encode(facts.sha256, SHA256_SIZE, hex);
-	snprintf(kept, sizeof(kept), "%s.%.16s", path, hex);
+	sha256_of(text.data, text.len, hash);
+	hex_encode(hash, SHA256_SIZE, hex);
+	snprintf(kept, sizeof(kept), "%s.%.16s", c->ca_chain, hex);
 	return file_write_atomic(kept, text.data, text.len, 0644, e);
 }
 
@@ -113,7 +119,7 @@ static bool import(struct importing *i, struct err *e)
 	char path[PATH_MAX];
 	bool ok = ca_chain_read(i->from, &chain, e) && judge(i, &chain, e) && file_make_directory(c->state_dir, 0750, e) &&
 		  config_state_path(c, "ledger.db", path, sizeof(path), e) && ledger_open(path, c->log_origin, &l, e) &&
-		  keep_old(c->ca_chain, e) && write_entry(l, &chain, e) && change_key(i, e) && put_in_place(c->ca_chain, &chain, e);
+		  keep_old(c, e) && write_entry(l, &chain, e) && change_key(i, e) && put_in_place(c->ca_chain, &chain, e);
 	ledger_close(l);
 	if (!ok)
 		return false;

@@ -72,6 +72,8 @@ static bool renew(const struct config *c, const char *name, const char *next, st
 		keystore_close(&key);
 	if (ok)
 		printf("%s", bytes_text(&pem));
+	else
+		unlink(next);	/* nobody has asked for its certificate */
 	return ok;
 }
 

@@ -18,28 +18,38 @@ struct roots {
 	bool replace;
 };
 
+static bool is_ca(const struct group_ca *held, const struct cert_facts *ca)
+{
+	return held->has_info && !memcmp(held->sha256, ca->sha256, SHA256_SIZE);
+}
+
 static bool group_holds(const struct group *g, const struct cert_facts *ca)
 {
-	for (size_t i = 0; i < COUNT_OF(g->ca); i++)
-		if (g->ca[i].has_info && !memcmp(g->ca[i].sha256, ca->sha256, SHA256_SIZE))
-			return true;
-	return false;
+	return is_ca(&g->ca[0], ca) || is_ca(&g->ca[1], ca);
 }
 
-static bool group_is_empty(const struct group *g)
-{
-	return !g->ca[0].has_info && !g->ca[1].has_info && !g->ca[0].reference[0] && !g->ca[1].reference[0];
-}
-
-/* Whether it holds what it is to hold, and where one takes the place of all others, nothing else. */
+/* Whether it holds what it is to hold: both in their order; or ours, and where it takes the place of all others nothing else. */
 static bool group_is_right(const struct group *g, const struct roots *roots, const struct cert_facts *now,
 			   const struct cert_facts *before)
 {
-	bool both = group_holds(g, now) && (!roots->before || group_holds(g, before));
+	if (roots->before)
+		return g->enabled && is_ca(&g->ca[0], now) && is_ca(&g->ca[1], before);
 	size_t held = 0;
 	for (size_t i = 0; i < COUNT_OF(g->ca); i++)
 		held += g->ca[i].has_info || g->ca[i].reference[0];
-	return g->enabled && both && (!roots->replace || held == (roots->before ? 2u : 1u));
+	return g->enabled && group_holds(g, now) && (!roots->replace || held == 1);
+}
+
+/* Something that is neither of ours, and would be gone. */
+static bool group_holds_others(const struct group *g, const struct roots *roots, const struct cert_facts *now,
+			       const struct cert_facts *before)
+{
+	for (size_t i = 0; i < COUNT_OF(g->ca); i++) {
+		const struct group_ca *held = &g->ca[i];
+		if (held->reference[0] || (held->has_info && !is_ca(held, now) && !(roots->before && is_ca(held, before))))
+			return true;
+	}
+	return false;
 }
 
 static bool put(struct dps *d, const char *id, const struct roots *roots, const struct group *now, int64_t deadline_ms,
@@ -71,8 +81,7 @@ static bool ensure(struct dps *d, const char *id, const struct roots *roots, str
 		printf("%s: is there and holds %s%s%s\n", id, facts.subject, roots->before ? ", and " : "", before.subject);
 		return true;
 	}
-	bool known = group_holds(&now, &facts) || (roots->before && group_holds(&now, &before));
-	if (found && !roots->replace && !group_is_empty(&now) && !known)
+	if (found && !roots->replace && group_holds_others(&now, roots, &facts, &before))
 		return err_set(e, E_CONFLICT, "group %s holds another CA; --replace puts %s in its place", id, facts.subject);
 	if (!put(d, id, roots, found ? &now : NULL, deadline_ms, e))
 		return false;

@@ -91,6 +91,8 @@ static void what_is_no_line_ca_is_refused_and_the_reason_named(void **state)
 		{{"path", P256, CA_TRUE ",pathlen:0", LINE_CA, "sha256", 4000, 30}, "allows 0 CAs below it"},
 		{{"outlives", P256, CA_TRUE, LINE_CA, "sha256", 30, 300}, "later than"},
 		{{"sha1", P256, CA_TRUE, LINE_CA, "sha1", 4000, 30}, "SHA-256"},
+		{{"sha224", P256, CA_TRUE, LINE_CA, "sha224", 4000, 30}, "SHA-256"},
+		{{"p224", "ec -pkeyopt ec_paramgen_curve:P-224", CA_TRUE, LINE_CA, "sha256", 4000, 30}, "too short"},
 		{{"short", "rsa:1024", CA_TRUE, LINE_CA, "sha256", 4000, 30}, "too short"},
 	};
 	for (size_t i = 0; i < COUNT_OF(bad); i++) {
