@@ -28,6 +28,8 @@ static bool stand_in(const struct bytes *der, struct keystore *key, EVP_PKEY **r
 	size_t len = 0;
 	if (!ossl_x509(der->data, der->len, E_CA_FILE, &x, e) || !cert_look(der->data, der->len, &facts, e))
 		return false;
+	if (!facts.is_ca)
+		return err_set(e, E_CA_FILE, "%s is no CA", facts.subject);
 	bool rsa = EVP_PKEY_is_a(X509_get0_pubkey(x), "RSA");
 	*ret_pkey = rsa ? EVP_RSA_gen(2048) : EVP_EC_gen("P-256");
 	if (!*ret_pkey || !ossl_key_public(*ret_pkey, &key->key, e) || !X509_NAME_get0_der(X509_get_subject_name(x),
@@ -38,7 +40,12 @@ static bool stand_in(const struct bytes *der, struct keystore *key, EVP_PKEY **r
 	*ret = (struct issuer){.key = key, .key_id_len = KEY_ID_SIZE};
 	ret->not_before_ms = facts.not_before_ms;
 	ret->not_after_ms = facts.not_after_ms;
+	const ASN1_OCTET_STRING *ski = X509_get0_subject_key_id(x);
 	key_id(&key->key, ret->key_id);
+	if (ski && ASN1_STRING_length(ski) > 0 && (size_t)ASN1_STRING_length(ski) <= sizeof(ret->key_id)) {
+		ret->key_id_len = (size_t)ASN1_STRING_length(ski);
+		memcpy(ret->key_id, ASN1_STRING_get0_data(ski), ret->key_id_len);
+	}
 	return bytes_set(&ret->subject, subject, len, e);
 }
 

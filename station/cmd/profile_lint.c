@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* station profile lint: what is wrong with the leaves that profiles would have, before the first is issued. */
 #include "station/cmd/profile_lint.h"
+#include "certs/ca.h"
 #include "certs/ca_chain.h"
 #include "certs/lint.h"
 #include "certs/specimen.h"
@@ -28,6 +29,33 @@ static void example_id(const struct config_profile *p, char ret[static REGID_ROO
 		regid_from_hash(hash, ret);
 }
 
+/* No leaf outlives any certificate above it: the signer goes by what ends first. */
+static bool end_of(const struct ca_chain *chain, int64_t *ret_ms, struct err *e)
+{
+	*ret_ms = INT64_MAX;
+	for (size_t i = 0; i < chain->count; i++) {
+		struct cert_facts facts;
+		if (!cert_look(chain->der[i].data, chain->der[i].len, &facts, e))
+			return false;
+		*ret_ms = facts.not_after_ms < *ret_ms ? facts.not_after_ms : *ret_ms;
+	}
+	return true;
+}
+
+static void lint_time(const struct config *c, const struct config_profile *p, int64_t end_ms, size_t *broken)
+{
+	int64_t last_ms = end_ms - p->validity_days * CLOCK_DAY_MS;
+	char last[CLOCK_TEXT];
+	clock_text(last_ms, last);
+	if (last_ms <= clock_wall_ms()) {
+		printf("profile %s: a leaf of %u days would outlive what is above it\n", p->name, p->validity_days);
+		++*broken;
+	} else if (last_ms < c->ca_issue_until_ms) {
+		printf("profile %s: leaves of %u days are issued until %s only, which is before issue_until\n", p->name,
+		       p->validity_days, last);
+	}
+}
+
 static bool lint_one(const struct config_profile *p, const struct bytes *ca, size_t *broken, struct err *e)
 {
 	const struct leaf_form form = leaf_form_of(p);
@@ -37,7 +65,9 @@ static bool lint_one(const struct config_profile *p, const struct bytes *ca, siz
 	size_t wrong = 0;
 	example_id(p, id);
 	if (!specimen_make(ca, id, p->validity_days, &form, clock_wall_ms(), &leaf, &why)) {
-		if (why.code != E_CA_EXPIRED && why.code != E_ID_INVALID && why.code != E_PROFILE)
+		if (why.code == E_CA_EXPIRED)
+			return true;	/* lint_time has said it */
+		if (why.code != E_ID_INVALID && why.code != E_PROFILE)
 			return err_native(e, why.code, why.native, "%s", why.what);
 		printf("profile %s: %s\n", p->name, why.what);
 		++*broken;
@@ -53,13 +83,15 @@ bool profile_lint(const struct config *c, const char *only, struct err *e)
 {
 	AUTO(ca_chain) struct ca_chain chain = {0};
 	size_t broken = 0, looked = 0;
-	if (!ca_chain_read(c->ca_chain, &chain, e))
+	int64_t end_ms;
+	if (!ca_chain_read(c->ca_chain, &chain, e) || !end_of(&chain, &end_ms, e))
 		return false;
 	for (size_t i = 0; i < c->profile_count; i++) {
 		const struct config_profile *p = &c->profile[i];
 		if (p->attestation == ATTEST_TPM || (only && strcmp(only, p->name) != 0))
 			continue;
 		looked++;
+		lint_time(c, p, end_ms, &broken);
 		if (!lint_one(p, &chain.der[0], &broken, e))
 			return false;
 	}

@@ -367,6 +367,25 @@ static void setup_that_does_not_fit_together_is_refused(void **state)
 
 #define T(name) cmocka_unit_test_setup_teardown(name, office_open, office_close)
 
+/* What a profile has in its leaves comes from the signer's own settings, and from nowhere else. */
+static void a_profiles_form_is_in_its_leaves(void **state)
+{
+	struct office *o = *state;
+	struct leaf_request req;
+	struct leaf_reply reply;
+	struct err e = {0};
+	signer_close(o->signer);
+	o->desk.profiles[0].form = (struct leaf_form){.server = true, .dns_name = true, .organization = "Acme", .unit = "Line"};
+	CHECK_OK(signer_open(&o->desk.setup, &o->signer, &e), e);
+	memset(&req, 0, sizeof(req));
+	intent_make(&req.intent, "sn-0001");
+	log_receipt(&o->log, &req.intent, office_head(o), &req.receipt);
+	CHECK_OK(signer_leaf(o->signer, &req, clock_wall_ms(), &reply, &e), e);
+	for (size_t i = 0; i < 2; i++)
+		assert_non_null(memmem(reply.der, reply.len, i ? "Line" : "Acme", 4));
+	assert_non_null(memmem(reply.der, reply.len, "\x82\x07sn-0001", 9));	/* [2] dNSName */
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -386,6 +405,7 @@ int main(void)
 		T(checkpoint_of_a_forked_or_shortened_log_is_refused),
 		T(second_signer_on_one_state_is_refused),
 		T(setup_that_does_not_fit_together_is_refused),
+		T(a_profiles_form_is_in_its_leaves),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -16,6 +16,10 @@ sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "sim"))
 from sim import SOURCE, built  # noqa: E402
 
 
+# All that a profile may have in its leaves.
+FORM = "extended_key_usage = client-server\nalternative_name = dns\norganization = Contoso, Ltd.\norganizational_unit = Line 1\n"
+
+
 class Ceremony(test_lots.People):
     devices = 4
 
@@ -33,6 +37,7 @@ class Ceremony(test_lots.People):
             text = text.replace("file:%s/secrets/passphrase" % place, "file:%s/line/passphrase" % place)
             text = text.replace("issue_until = 2035-12-31", "issue_until = %d-12-31" % (test_lots.time.gmtime().tm_year + 2))
             text = text.replace("finish = no\n", "finish = no\nvalidity_days = 365\n").replace("\n[profile demo]\n", "\n[profile demo]\nvalidity_days = 365\n")
+            text = text.replace("[profile open]\n", "[profile open]\n" + FORM)
             (place / "line" / (name + ".conf")).write_text(text)
         cls.factory.config.write_text((place / "line/line.conf").read_text())
         cls.engineer.write_text((place / "line/engineer.conf").read_text())
@@ -51,6 +56,7 @@ class Ceremony(test_lots.People):
         (root, site_csr, site, line_csr, line, imported, code, proof, proved, next_csr, next_in) = self.blocks
         for block in (root, site_csr, site, line_csr, line):
             self.sh(block)
+        self.assertIn("nothing broken", self.sh("cd line; cp ../site/chain.pem chain.pem; station profile lint --config line.conf; rm chain.pem"))
         # What is no chain for this key is refused, and nothing was put in its place.
         self.assertIn("E-CA-020", self.sh("cd line; station ca import --config line.conf ../ca/chain.pem || true"))
         self.assertFalse((self.factory.dir / "line/chain.pem").exists())
@@ -67,6 +73,10 @@ class Ceremony(test_lots.People):
         self.factory.dps_comes_back()
         self.line.stop()
         self.line = None
+        leaf = self.sh("openssl x509 -in %s -noout -subject -ext subjectAltName,extendedKeyUsage" % self.factory.device_file("SIM0001", "leaf.pem"))
+        name = self.factory.leaf_of("SIM0001")[0]
+        for said in ('O = "Contoso, Ltd.", OU = Line 1, CN = ' + name, "DNS:" + name, "TLS Web Client Authentication, TLS Web Server"):
+            self.assertIn(said, leaf)
         # The next key, by the same site CA.
         old = (self.factory.dir / "line/chain.pem").read_text()
         self.assertIn("E-CA-001", self.sh("cd line; station ca renew --config line.conf --name X --next ./line2.key || true"))
