@@ -142,5 +142,8 @@ order_key_2 = {place}/quality.vkey
                                         "type=unixio,path=%s/socket" % self.dir, "--ctrl", "type=unixio,path=%s/socket.ctrl" % self.dir,
                                         "--flags", "startup-clear"], env=self.env, stdout=subprocess.DEVNULL, start_new_session=True)
         wait_until(lambda: (self.dir / "socket").exists() and listens(self.dir / "socket.ctrl"), 20, "swtpm")
+        # Sockets that listen are not yet a TPM that answers.
+        asks = ["tpm2_getcap", "properties-fixed"]
+        wait_until(lambda: subprocess.run(asks, env=self.env, capture_output=True).returncode == 0, 20, "swtpm to answer", 0.1)
 
     pull = close = Token.pull
